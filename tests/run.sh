@@ -7,11 +7,14 @@
 #
 #     --fast    without the benchmark and the rounds under the sanitizers, nor, unless they are named, the three files that take a third
 #               of the tests' CPU time: a failure of each call, an attacker beside users, the soak
-#     --long    the soak goes on for an hour with 1,000 sessions, and under the sanitizers for ten minutes with 300, not for 20
-#               seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html); 300 sessions live through ten upgrades,
-#               not 30 through three; and, once, the tests in tests/long: Firefox and WebKit, packages, a container's image and
-#               Debian 13 (as root, from the network). All tests with several threads run under ThreadSanitizer, all tests under
-#               clang's UndefinedBehaviorSanitizer, some sessions under valgrind; clang-tidy, cppcheck and gcc read the source
+#     --long    everything, in less than 85 minutes on two cores. A soak of an hour with 1,000 sessions, and a failure of each call
+#               stack, also under AddressSanitizer, go on beside the other parts; under the sanitizers the soak goes on for two
+#               minutes with 200 sessions, not for 20 seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html).
+#               300 sessions live through ten upgrades, not 30 through three. Once, the tests in tests/long: Firefox and WebKit,
+#               packages, a container's image, Debian 13 (as root, from the network), some sessions under valgrind. All tests with
+#               several threads run under ThreadSanitizer, all tests under clang's UndefinedBehaviorSanitizer; clang-tidy, cppcheck
+#               and gcc read the source. The attacker beside users and the benchmark come last, when nothing else runs. With FILE...
+#               those files take their long form, one after the other: the soak an hour, and ten minutes under the sanitizers
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
 
@@ -22,24 +25,25 @@ PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libss
 	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
 	microsocks tinyproxy libfaketime prometheus fail2ban python3 mandoc zsh systemd'
 # For the tests of packages and of other browsers, and for valgrind, 800 MB more.
-PACKAGES_LONG='debhelper devscripts lintian debootstrap valgrind libc6-dbg firefox-esr webkit2gtk-driver xvfb'
-PACKAGES_CLANG='clang llvm'
+PACKAGES_LONG='debhelper devscripts lintian debootstrap valgrind libc6-dbg firefox-esr webkit2gtk-driver xvfb clang llvm'
 # Under ThreadSanitizer in every run. With --long it is all unit tests, all files with a test of several workers, and the soak.
 THREAD_UNITS='budget census log-queue log-writer resolver-shared throttle'
 THREAD_FILES='conformance/bosh-connections conformance/log-places conformance/reload conformance/stopping interop/workers'
 # What clang checks and gcc does not.
-UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-bounds,float-divide-by-zero -fno-sanitize-recover=all'
+UBSAN_FLAGS='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-bounds,float-divide-by-zero -fno-sanitize-recover=all'
+UBSAN_FLAGS="$UBSAN_FLAGS -fsanitize-ignorelist=$ROOT/tests/check/ubsan.ignore"
 NODE_LEAST=18
 # Test files at a time: they mostly wait, two cores have enough to do then. With eight, and what build_ahead() builds, some waited too
 # long for a core.
 JOBS=6
 # Unit tests at a time: some wait for a timer.
 UNITS=4
-# What only a whole run has.
-NOT_FAST='conformance/faults conformance/latency conformance/soak'
+# Which take a third of the tests' CPU time. --fast is without them, with --long they are parts of their own.
+HEAVY='conformance/faults conformance/latency conformance/soak'
 # Of the folders that are built for a part.
 ASAN='-Db_sanitize=address,undefined -Db_lundef=false'
 TSAN='-Db_sanitize=thread -Db_lundef=false'
+UBSAN='-Db_sanitize=undefined -Db_lundef=false'
 
 is_fast=
 is_long=
@@ -48,7 +52,7 @@ soak='20 100'
 soak_sanitized='20 100'
 files=
 # Seconds that a file may take, and under a sanitizer.
-limit=900 limit_sanitized=1200
+limit=900 limit_sanitized=1200 limit_faults=2400
 for argument; do
 	case $argument in
 	--fast) is_fast=yes JOBS=10 ;; # nothing else runs, and those three files are left out
@@ -58,90 +62,30 @@ for argument; do
 	esac
 done
 
+# Everything, with parts that go on beside others.
+is_whole=
+if [ -n "$is_long" ] && [ -z "$is_fast$files" ]; then
+	is_whole=yes soak_sanitized='120 200'
+fi
+
 # The files of a round where none are named.
-without= # of those, what --fast leaves out
+without= # which of the heavy ones are left out
 all_files=
 for file in "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs; do
 	name=${file#"$ROOT/tests/"}
-	case "$is_fast $NOT_FAST " in
+	case "$is_fast$is_whole $HEAVY " in
 	yes*" ${name%.test.mjs} "*) without="${without:-, without} ${name%.test.mjs}" ;;
 	*) all_files="$all_files $file" ;;
 	esac
 done
+sanitized_files=$all_files
+if [ -n "$is_whole" ]; then
+	sanitized_files="$all_files $ROOT/tests/conformance/soak.test.mjs"
+fi
 
-work=$(mktemp -d) || exit 1
-counts=$work/counts # a line of "passed failed skipped" for each part
-skips=$work/skips   # a line for each test that was skipped: where it is, its name, why
-repeats=$work/repeats # likewise for each that failed, and passed when its file was run once more
-: >"$counts"
-: >"$skips"
-: >"$repeats"
 fixed= # a command that fixes the layout of addresses
-running=
-ahead=
-clean_up() {
-	if [ -n "$ahead" ]; then
-		kill -s TERM -- "-$ahead" 2>/dev/null
-	fi
-	if [ -n "$running" ]; then
-		kill -TERM "$running" 2>/dev/null
-		wait "$running" 2>/dev/null
-	fi
-	rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-# A part begins: finish() tells how it went.
-say() {
-	printf '\n== %s\n' "$*"
-	echo "$(wc -l <"$counts") $(date +%s) $*" >>"$work/parts"
-}
-
-# In the background, so that a signal to this script is heard at once.
-run() {
-	"$@" &
-	running=$!
-	wait "$running"
-	status=$?
-	running=
-	return $status
-}
-
-# Ends with the tests that were skipped, the parts and the counts, whatever was reached.
-finish() {
-	say 'All'
-	awk 'FILENAME == ARGV[1] { failed[FNR] = $2; next }
-		{ first[++n] = $1; at[n] = $2; name[n] = substr($0, length($1) + length($2) + 3) }
-		END { for (i = 1; i < n; i++) {
-			sum = 0
-			for (line = first[i] + 1; line <= first[i + 1]; line++) sum += failed[line]
-			printf "%6d s  %s%s\n", at[i + 1] - at[i], name[i], sum ? ": " sum " FAILED" : ""
-		} }' "$counts" "$work/parts"
-	if [ -s "$skips" ]; then
-		echo 'Skipped:'
-		sed 's/^/  /' "$skips"
-	fi
-	if [ -s "$repeats" ]; then
-		echo 'Failed, and passed when repeated alone:'
-		sed 's/^/  /' "$repeats"
-	fi
-	awk '{ passed += $1; failed += $2; skipped += $3 }
-		END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' "$counts"
-	exit
-}
-
-# A part without which the others cannot be run.
-must() {
-	what=$1
-	shift
-	if ! run "$@"; then
-		echo "FAILED: $what"
-		echo "0 1 0" >>"$counts"
-		finish
-	fi
-}
+# shellcheck source=tests/support/parts.sh
+. "$ROOT/tests/support/parts.sh"
 
 # Of what is built for ThreadSanitizer: everything with --long.
 thread_targets=
@@ -151,7 +95,7 @@ if [ -z "$is_long" ]; then
 fi
 
 # A call fails for each call stack. On a busy machine 1,500 s were not enough for that file.
-if [ "${DOAB_LONG:-}" = 1 ]; then
+if [ "${DOAB_LONG:-}" = 1 ] && [ -z "$is_whole" ]; then
 	limit=3600 limit_sanitized=4800
 fi
 
@@ -188,24 +132,23 @@ build() {
 # itself, too: nothing is left to do then, or it says what is wrong.
 build_ahead() {
 	{
-		echo "build-asan -Dwerror=true $ASAN"
+		echo "sh conf/build.sh --folder build-asan -Dwerror=true $ASAN"
 		if [ -z "$files" ]; then
-			echo 'build-bench --buildtype=release -- gateway/doab'
-			echo "build-tsan -Dwerror=true $TSAN $thread_targets"
+			echo 'sh conf/build.sh --folder build-bench --buildtype=release -- gateway/doab'
+			echo "sh conf/build.sh --folder build-tsan -Dwerror=true $TSAN $thread_targets"
+		fi
+		if [ -n "$is_whole" ]; then
+			echo "export CC=clang CFLAGS='$UBSAN_FLAGS'"
+			echo "sh conf/build.sh --folder build-ubsan -Dwerror=true $UBSAN"
 		fi
 	} >"$work/ahead"
-	# A session's processes compete with those of others as one, at the priority of its autogroup: see sched(7).
-	# shellcheck disable=SC2016,SC2086  # for the inner shell; one word an option
-	setsid nice -n 19 sh -c 'echo 19 >/proc/self/autogroup; echo 500 >/proc/self/oom_score_adj
-		while read -r folder options; do sh conf/build.sh --folder "$folder" $options </dev/null; done' \
-		<"$work/ahead" >"$work/ahead.log" 2>&1 &
+	setsid sh -c "$IDLY" sh sh "$work/ahead" >"$work/ahead.log" 2>&1 </dev/null &
 	ahead=$!
 }
 
 await_ahead() {
 	if [ -n "$ahead" ]; then
-		# Nothing else of this run wants the cores now.
-		{ echo 0 >"/proc/$ahead/autogroup"; } 2>/dev/null || :
+		hurry "$ahead"
 		wait "$ahead"
 		ahead=
 	fi
@@ -236,21 +179,16 @@ node_tests() {
 		${files:-$all_files}; then
 		: # It has printed why, and counted.
 	fi
-	if [ -f "$work/node" ]; then
-		cat "$work/node" >>"$counts"
-		rm -f "$work/node"
-	else
-		echo "FAILED: the tests with $1 ended without a result"
-		echo "0 1 0" >>"$counts"
-	fi
+	tally "$work/node" "the tests with $1"
 }
 
 # node_tests_of FILES BINARY ...: as node_tests
 node_tests_of() {
+	named=$files
 	files=$1
 	shift
 	node_tests "$@"
-	files=
+	files=$named
 }
 
 # Several threads under ThreadSanitizer.
@@ -266,6 +204,7 @@ test_threads() {
 	if [ -n "$is_long" ]; then
 		unit_tests build-tsan --suite unit
 		# The soak's two workers stand in tests/soak.
+		# shellcheck disable=SC2086  # two words
 		node_tests_of "$ROOT/tests/conformance/soak.test.mjs
 			$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
 			"$ROOT/build-tsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-tsan
@@ -280,24 +219,43 @@ test_threads() {
 }
 
 test_with_clang() {
-	# shellcheck disable=SC2086
-	must 'the installation of clang' sh conf/install-packages.sh $PACKAGES_CLANG
-	export CC=clang CFLAGS="$UBSAN_CLANG -fsanitize-ignorelist=$ROOT/tests/check/ubsan.ignore"
-	build build-ubsan -Db_sanitize=undefined -Db_lundef=false
+	export CC=clang CFLAGS="$UBSAN_FLAGS"
+	# shellcheck disable=SC2086  # one word an option
+	build build-ubsan $UBSAN
 	unset CC CFLAGS
 	unit_tests build-ubsan --suite unit
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-ubsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-ubsan
+	node_tests_of "$sanitized_files" "$ROOT/build-ubsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-ubsan
 }
 
-# part COMMAND...: one that counts as one test
-part() {
-	if run "$@"; then
-		echo "1 0 0" >>"$counts"
-	else
-		echo "FAILED: $*"
-		echo "0 1 0" >>"$counts"
-	fi
+bench() {
+	say 'Benchmark, once'
+	part timeout -k 30 600 sh tests/bench/run.sh --short
+}
+
+# The soak with as many sessions as it has only once.
+begin_soak() {
+	# shellcheck disable=SC2086  # two words
+	set -- $soak
+	beside soak env DOAB="$ROOT/build-test/gateway/doab" \
+		DOAB_SOAK_SECONDS="$1" DOAB_SOAK_SESSIONS="$2" DOAB_SOAK_FOLDER="$ROOT/build-soak" \
+		node tests/support/run.mjs --jobs 1 --limit "$((limit + $1))" --counts "$work/soak.counts" --skips "$skips" \
+		"$ROOT/tests/conformance/soak.test.mjs"
+}
+
+# A failure of each call stack.
+begin_faults() {
+	for build in build-test build-asan; do
+		beside "faults-$build" env DOAB="$ROOT/$build/gateway/doab" \
+			node tests/support/run.mjs --jobs 1 --limit "$limit_faults" --counts "$work/faults-$build.counts" --skips "$skips" \
+			"$ROOT/tests/conformance/faults.test.mjs"
+	done
+}
+
+test_latency() {
+	for build in build-test build-asan build-ubsan; do
+		node_tests_of "$ROOT/tests/conformance/latency.test.mjs" "$ROOT/$build/gateway/doab" 1 $limit_sanitized 0 0 build-soak
+	done
 }
 
 say 'Packages'
@@ -315,6 +273,9 @@ if [ -z "$is_fast" ]; then
 	build_ahead
 fi
 if [ -z "$files" ]; then
+	if [ -n "$is_whole" ]; then
+		begin_soak
+	fi
 	say "Conformance and interoperability$without"
 else
 	say 'Conformance and interoperability'
@@ -322,16 +283,17 @@ fi
 # shellcheck disable=SC2086  # two words
 node_tests "$ROOT/build-test/gateway/doab" $JOBS $limit $soak build-soak
 await_ahead
+if [ -n "$is_whole" ]; then
+	begin_faults
+fi
 if [ -n "$is_long" ] && [ -z "$files" ]; then
+	beside checkers sh -c "$IDLY" sh sh tests/check/run.sh
 	say 'Other browsers, packages, a container, Debian 13, valgrind'
-	node_tests_of "$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)" "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
-	say 'What clang-tidy, cppcheck and gcc find in the source'
-	part sh tests/check/run.sh
+	node_tests_of "$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)" "$ROOT/build-test/gateway/doab" 3 2400 0 0 build-soak
 fi
 
-if [ -z "$is_fast" ] && [ -z "$files" ]; then
-	say 'Benchmark, once'
-	part timeout -k 30 600 sh tests/bench/run.sh --short
+if [ -z "$is_fast$is_long$files" ]; then
+	bench
 fi
 
 if [ -z "$is_fast" ]; then
@@ -344,7 +306,7 @@ if [ -z "$is_fast" ]; then
 	fi
 	say 'Conformance and interoperability under the sanitizers'
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-asan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-asan
+	node_tests_of "${files:-$sanitized_files}" "$ROOT/build-asan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-asan
 fi
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'ThreadSanitizer'
@@ -353,6 +315,17 @@ fi
 if [ -n "$is_long" ] && [ -z "$files" ]; then
 	say "Clang's UndefinedBehaviorSanitizer"
 	test_with_clang
+fi
+
+await_beside checkers 'What clang-tidy, cppcheck and gcc find in the source'
+await_beside faults-build-test 'A failure of each call, beside the parts above'
+await_beside faults-build-asan 'A failure of each call under the sanitizers, beside the parts above'
+await_beside soak 'The soak of an hour, beside the parts above'
+# Now nothing else of this run takes the cores.
+if [ -n "$is_whole" ]; then
+	say 'An attacker beside users'
+	test_latency
+	bench
 fi
 
 finish
