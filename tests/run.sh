@@ -243,13 +243,11 @@ begin_soak() {
 		"$ROOT/tests/conformance/soak.test.mjs"
 }
 
-# A failure of each call stack.
+# begin_faults FOLDER: a failure of each call stack
 begin_faults() {
-	for build in build-test build-asan; do
-		beside "faults-$build" env DOAB="$ROOT/$build/gateway/doab" \
-			node tests/support/run.mjs --jobs 1 --limit "$limit_faults" --counts "$work/faults-$build.counts" --skips "$skips" \
-			"$ROOT/tests/conformance/faults.test.mjs"
-	done
+	beside "faults-$1" env DOAB="$ROOT/$1/gateway/doab" \
+		node tests/support/run.mjs --jobs 1 --limit "$limit_faults" --counts "$work/faults-$1.counts" --skips "$skips" \
+		"$ROOT/tests/conformance/faults.test.mjs"
 }
 
 test_latency() {
@@ -284,7 +282,7 @@ fi
 node_tests "$ROOT/build-test/gateway/doab" $JOBS $limit $soak build-soak
 await_ahead
 if [ -n "$is_whole" ]; then
-	begin_faults
+	begin_faults build-test
 fi
 if [ -n "$is_long" ] && [ -z "$files" ]; then
 	beside checkers sh -c "$IDLY" sh sh tests/check/run.sh
@@ -307,6 +305,9 @@ if [ -z "$is_fast" ]; then
 	say 'Conformance and interoperability under the sanitizers'
 	# shellcheck disable=SC2086  # two words
 	node_tests_of "${files:-$sanitized_files}" "$ROOT/build-asan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-asan
+fi
+if [ -n "$is_whole" ]; then
+	begin_faults build-asan
 fi
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'ThreadSanitizer'

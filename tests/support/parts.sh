@@ -3,7 +3,7 @@
 #
 #     say NAME                         a part begins, and the one before it is over
 #     run COMMAND...                   runs a command so that a signal to the script is heard at once
-#     part COMMAND...                  ... which counts as one test
+#     part COMMAND...                  ... which counts as one test, as a skipped one if its status is 77
 #     must WHAT COMMAND...             ... without which the run is over
 #     beside ID COMMAND...             ... which goes on beside the parts that follow
 #     await_beside ID NAME             waits for its end: that is a part of its own
@@ -36,6 +36,8 @@ part_failed= # how many tests had failed by then
 # priority of its autogroup: see sched(7).
 # shellcheck disable=SC2016,SC2034  # for the inner shell; the script uses it: sh -c "$IDLY" sh COMMAND...
 IDLY='echo 19 >/proc/self/autogroup; echo 500 >/proc/self/oom_score_adj; exec nice -n 19 "$@"'
+
+CANNOT_RUN=77
 
 clean_up() {
 	for group in $ahead $(printf '%s\n' "$companions" | tr ' ' '\n' | sed 's/.*=//'); do
@@ -81,12 +83,18 @@ run() {
 }
 
 part() {
-	if run "$@"; then
-		echo '1 0 0' >>"$counts"
-	else
+	run "$@"
+	case $? in
+	0) echo '1 0 0' >>"$counts" ;;
+	"$CANNOT_RUN")
+		echo "$*: this machine cannot run it" >>"$skips"
+		echo '0 0 1' >>"$counts"
+		;;
+	*)
 		echo "FAILED: $*"
 		echo '0 1 0' >>"$counts"
-	fi
+		;;
+	esac
 }
 
 must() {
