@@ -7,7 +7,7 @@
 #
 #     --fast    without the benchmark and the rounds under the sanitizers, nor, unless they are named, the three files that take a third
 #               of the tests' CPU time: a failure of each call, an attacker beside users, the soak
-#     --long    everything, in less than 85 minutes on two cores. A soak of an hour with 1,000 sessions, and a failure of each call
+#     --long    everything. A soak of an hour with 1,000 sessions, and a failure of each call
 #               stack, also under AddressSanitizer, go on beside the other parts; under the sanitizers the soak goes on for two
 #               minutes with 200 sessions, not for 20 seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html).
 #               300 sessions live through ten upgrades, not 30 through three. Once, the tests in tests/long: Firefox and WebKit,
@@ -266,6 +266,10 @@ build build-test
 if [ -z "$files" ]; then
 	say 'Rules and unit tests'
 	unit_tests build-test
+fi
+if [ -n "$is_whole" ]; then
+	say 'Unit tests on a loopback that delivers late'
+	part sh tests/support/late-loopback.sh meson test -C build-test --suite unit --num-processes $UNITS --print-errorlogs --no-rebuild
 fi
 if [ -z "$is_fast" ]; then
 	build_ahead
