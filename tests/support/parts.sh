@@ -50,8 +50,9 @@ clean_up() {
 	rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+# timeout(1) sends two signals: the second is not to cut clean_up() short.
+trap 'trap "" INT TERM HUP; exit 130' INT
+trap 'trap "" INT TERM HUP; exit 143' TERM HUP
 
 count_failed() {
 	awk '{ sum += $2 } END { print sum + 0 }' "$counts"
