@@ -12,8 +12,7 @@ import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until } fr
 const TIMEOUT = { timeout: patiently(60000) };
 const CONNECTIONS_MAX = 5;
 const N_TRIES = 3 * CONNECTIONS_MAX;
-const CLIENT = '127.0.0.9';
-const FLASH = '127.0.0.10';
+const [CLIENT, TLS_CLIENT, FLASH] = ['127.0.0.9', '127.0.0.10', '127.0.0.11'];
 let folder;
 let stage;
 let tlsPort;
@@ -44,7 +43,7 @@ after(async () => {
 });
 
 // Connections of @client, one after the other, which the earlier server answers. Resolves with those that stay open.
-async function openAll(isSecure, client = CLIENT) {
+async function openAll(isSecure, client) {
 	const open = [];
 	for (let i = 0; i < N_TRIES; i++) {
 		const connection = await HttpConnection.open(isSecure ? tlsPort : stage.port, '127.0.0.1', client, isSecure ? secure : undefined).catch(() => undefined);
@@ -59,16 +58,17 @@ async function openAll(isSecure, client = CLIENT) {
 }
 
 for (const isSecure of [false, true]) {
+	const client = isSecure ? TLS_CLIENT : CLIENT;
 	test(`${isSecure ? 'with' : 'without'} TLS: no more than to one server, and those that end make room`, TIMEOUT, async () => {
-		const open = await openAll(isSecure);
+		const open = await openAll(isSecure, client);
 		assert.equal(open.length, CONNECTIONS_MAX);
-		await stage.doab.logged('connection-refused', { client: CLIENT, limit: 'connections_per_address' });
+		await stage.doab.logged('connection-refused', { client, limit: 'connections_per_address' });
 		for (const connection of open) {
 			connection.close();
 		}
 		let again = [];
 		await until(async () => {
-			again = await openAll(isSecure);
+			again = await openAll(isSecure, client);
 			for (const connection of again) {
 				connection.close();
 			}

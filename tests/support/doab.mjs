@@ -165,6 +165,7 @@ export class Doab {
 	}
 
 	// Resolves when the gateway has read the latest request of @client, a BOSH client, or that with @rid. It logs that at `debug`.
+	// A request that is repeated with the same rid cannot be waited for: the line of the first one is there.
 	async hasRequest(client, rid = client.rid) {
 		await this.logged('bosh-request', { session: client.sid.slice(0, SID_LOG_LENGTH), rid });
 	}

@@ -56,10 +56,10 @@ export async function until(condition, ms, what) {
 	}
 }
 
-// What the kernel knows of the connection between the ports @localPort and @remotePort of this machine, over IPv4: a list of its ends.
-// TCP_ESTABLISHED, TCP_CLOSE_WAIT: that end has not been closed.
+// TCP_ESTABLISHED, TCP_CLOSE_WAIT: that end of a connection has not been closed.
 const OPEN_STATES = ['01', '08'];
 
+// What the kernel knows of the connection between the ports @localPort and @remotePort of this machine, over IPv4: a list of its ends.
 function endsOf({ localPort, remotePort }) {
 	// "  SL: ADDRESS:PORT ADDRESS:PORT STATE SENT:RECEIVED ...", of bytes that the peer has not got, and that have not been read
 	const lines = readFileSync('/proc/net/tcp', 'latin1').matchAll(/:(\w{4}) \w+:(\w{4}) (\w\w) (\w{8}):(\w{8}) /g);
