@@ -40,8 +40,9 @@ IDLY='echo 19 >/proc/self/autogroup; echo 500 >/proc/self/oom_score_adj; exec ni
 CANNOT_RUN=77
 
 clean_up() {
-	for group in $ahead $(printf '%s\n' "$companions" | tr ' ' '\n' | sed 's/.*=//'); do
-		kill -s TERM -- "-$group" 2>/dev/null
+	for companion in ${ahead:+ahead=$ahead} $companions; do
+		# The number of one that has ended may be another's by now.
+		[ -e "$work/${companion%=*}.ended" ] || kill -s TERM -- "-${companion#*=}" 2>/dev/null
 	done
 	if [ -n "$running" ]; then
 		kill -TERM "$running" 2>/dev/null
@@ -132,7 +133,7 @@ beside() {
 	companions="$companions $id=$!"
 }
 
-# Nothing but the process group $1 is to get the cores now: it is waited for.
+# The process group $1 is waited for now: it gets as much of the cores as any other.
 hurry() {
 	{ echo 0 >"/proc/$1/autogroup"; } 2>/dev/null || :
 }
@@ -147,19 +148,28 @@ await_beside() {
 	part_begun=$(cat "$work/$1.begun")
 	hurry "$group"
 	wait "$group"
+	# What a shell that was killed has begun is not to go on.
+	[ -e "$work/$1.ended" ] || kill -s KILL -- "-$group" 2>/dev/null
 	companions=$(printf '%s\n' "$companions" | sed "s/ $1=$group//")
 	cat "$work/$1.log"
+	awk '$2 { failed = 1 } END { exit failed }' "$work/$1.counts" 2>/dev/null || echo "FAILED: $2"
 	tally "$work/$1.counts" "$2"
 	end_part "$(cat "$work/$1.ended" 2>/dev/null)"
 }
 
 # Ends with the tests that were skipped, the parts and the counts, whatever was reached.
 finish() {
-	for companion in $companions; do
-		echo "FAILED: stopped before its end: ${companion%=*}"
-		echo '0 1 0' >>"$counts"
-	done
 	end_part
+	for companion in $companions; do
+		id=${companion%=*}
+		if [ -e "$work/$id.ended" ]; then
+			await_beside "$id" "$id, beside the parts above"
+		else
+			cat "$work/$id.log"
+			echo "FAILED: stopped before its end: $id"
+			echo '0 1 0' >>"$counts"
+		fi
+	done
 	printf '\n== All\n'
 	awk '{ printf "%6d s  %s%s\n", $1, substr($0, length($1) + length($2) + 3), $2 ? ": " $2 " FAILED" : "" }' "$work/parts"
 	if [ -s "$skips" ]; then
