@@ -39,7 +39,7 @@ static bool is_header_proxy(const struct config *config, const struct address *p
 }
 
 /* Whether what one client may have does not hold for @peer. */
-static bool is_exempt(const struct worker_env *env, const struct address *peer)
+static bool peer_is_exempt(const struct worker_env *env, const struct address *peer)
 {
 	return networks_contain(&env->config->proxies, peer) ||
 	       is_header_proxy(env->config, peer) || worker_is_exempt(env, peer);
@@ -49,9 +49,9 @@ typedef int census_enter(struct census *census, const struct address *client, bo
 
 /* Returns the refusal, or METRIC_REFUSAL_COUNT if the connection has its seat. */
 static enum metrics_refusal take_seat(struct worker_env *env, const struct address *peer,
-				      census_enter *enter)
+				      bool is_exempt, census_enter *enter)
 {
-	switch (enter(env->census, peer, is_exempt(env, peer))) {
+	switch (enter(env->census, peer, is_exempt)) {
 	case CENSUS_OK:
 		return METRIC_REFUSAL_COUNT;
 	case CENSUS_E_CLIENT_FULL:
@@ -71,11 +71,13 @@ static enum metrics_refusal judge_connection(struct worker_env *env, const struc
 	if (!networks_admit(&config->allowed_clients, &config->denied_clients, peer)) {
 		return METRIC_REFUSAL_CLIENTS;
 	}
-	if (!is_exempt(env, peer) && throttle_connection(env->throttle, &config->throttle, peer,
-							 worker_now(env)) != THROTTLE_OK) {
+	bool is_exempt = peer_is_exempt(env, peer);
+
+	if (!is_exempt && throttle_connection(env->throttle, &config->throttle, peer,
+					      worker_now(env)) != THROTTLE_OK) {
 		return METRIC_REFUSAL_CONNECTION_RATE;
 	}
-	return take_seat(env, peer, enter);
+	return take_seat(env, peer, is_exempt, enter);
 }
 
 /* Counts a connection, or its refusal, of which it returns the name. */
@@ -96,7 +98,10 @@ const char *worker_enter_connection(struct worker_env *env, const struct address
 
 const char *worker_enter_passed(struct worker_env *env, const struct address *peer)
 {
-	return note_connection(env, take_seat(env, peer, census_enter_connection));
+	bool is_earlier = env->process && env->process->successor >= 0;
+
+	return note_connection(env, take_seat(env, peer, !is_earlier || peer_is_exempt(env, peer),
+					      census_enter_connection));
 }
 
 const char *worker_enter_proxy(struct worker_env *env, const struct address *proxy)

@@ -77,11 +77,15 @@ _must_check_ const char *worker_enter_connection(struct worker_env *env,
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
 /* As worker_enter_connection(), for a connection that another server has passed, and whose rate it
- * has judged. How many the client has is judged here, too: there they do not count any more. */
+ * has judged. An earlier server judges how many the client has, since those that it got do not
+ * count at its successor any more, and a client can lead any number to it. A successor does not:
+ * what it gets was within the limit of the earlier one, and no client is to lose a connection
+ * because of an upgrade. */
 _must_check_ const char *worker_enter_passed(struct worker_env *env, const struct address *peer);
 
 /* A connection of @peer, which has a seat, takes a second one for its clear text (wire_into_fd()),
- * whatever limits there are for one client. Returns 0, or -ENOMEM if there is no seat for it. */
+ * whatever limits there are for one client; it counts as one more of its connections. Returns 0, or
+ * -ENOMEM if there is no seat for it. */
 _must_check_ int worker_enter_pumped(struct worker_env *env, const struct address *peer);
 
 /* As worker_enter_connection(), for @proxy, on a listener where only proxies may connect: the

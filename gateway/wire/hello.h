@@ -27,7 +27,7 @@ struct hello {
 	uint16_t n_record_left;      /* of the record behind its header */
 	uint16_t n_message_left;     /* likewise */
 	bool is_complete;            /* a whole message has arrived */
-	bool is_other;               /* what came before that does not begin a hello */
+	bool is_other;               /* what came before that begins no hello of TLS */
 	bool is_too_large;           /* hello_read() ignores what follows */
 };
 
