@@ -45,8 +45,8 @@ static enum http_first first_of(enum door_result result)
 }
 
 /* The door has refused @fd, one end of a pair of sockets. This worker reads it like any connection,
- * and judges its next request again. It has a seat of its own, as it would have at the other
- * server: the client's connection has one, too. */
+ * and judges its next request again. @fd takes a seat in addition to that of the client's
+ * connection, as it would take one at the other server. */
 static void serve_pumped(struct front *front, int fd, const struct wire_peer *peer)
 {
 	struct wire *wire;

@@ -6,7 +6,7 @@
 #     part COMMAND...                  ... which counts as one test, as a skipped one if its status is 77
 #     must WHAT COMMAND...             ... without which the run is over
 #     beside ID COMMAND...             ... which goes on beside the parts that follow
-#     await_beside ID NAME             waits for its end: that is a part of its own
+#     await_beside ID NAME             waits for its end, and prints it as a part called NAME
 #     tally FILE WHAT                  counts what WHAT has written to FILE
 #     finish                           prints everything, and ends the script
 #

@@ -15,7 +15,7 @@ enum {
 	CONNECT_MS = 3000,
 	TUNNEL_MS = 7000,
 	N_CLEAR = 50,
-	/* Of the kernel's clock and of the loop's. */
+	/* By so much the clocks of the kernel and of the loop may differ. */
 	SLACK_MS = 1000,
 };
 
@@ -33,7 +33,7 @@ static void assert_time(int64_t ms)
 			ms + SLACK_MS);
 }
 
-/* The proxy's part, in place of the program's. */
+/* What transport_tunnel(), which takes the place of the program's, returns and does. */
 static struct {
 	enum tunnel_result result;
 	bool asks;
@@ -122,7 +122,7 @@ static void test_tunnel_of_socks(void **state)
 	assert_int_equal(transport->state, TRANSPORT_OPEN);
 	assert_null(transport->tunnel);
 	assert_false(timeout_is_set(&transport->timer));
-	/* What comes behind the proxy's answer has a turn of its own. */
+	/* The bytes behind the proxy's answer are read in the next turn. */
 	assert_int_equal(one.n_reads, 0);
 }
 
@@ -251,7 +251,7 @@ static void test_broken_handshake(void **state)
 	assert_failed(FAILURE_CONNECTION_LOST, "broken before");
 }
 
-/* A part of the server's flight is held when both are so: it has begun, and it takes long. */
+/* A part of the server's flight counts as held once the flight has begun and takes long. */
 static void test_begun_and_slow(void **state)
 {
 	struct transport *transport = one.transport;

@@ -49,7 +49,8 @@ static void test_read(void **state)
 	assert_int_equal(one.n_held + one.n_ended + one.n_failed, 0);
 }
 
-/* Nobody waits to be read but for the socket, and nothing is read that may not be. */
+/* A transport is read when its socket is readable, or when its reading waited to write, and not
+ * while it is paused, has ended or has failed. */
 static void test_not_read(void **state)
 {
 	struct transport *transport = one.transport;
