@@ -5,8 +5,8 @@
 #     sh late-loopback.sh COMMAND [ARGUMENT...]
 #
 # What one socket sends over loopback is usually in the other one when send(2) returns. A test that relies on that fails
-# on kernels that deliver on another core. This script makes the
-# kernel do so: in a new network namespace, the second core delivers the packets (RPS, "Receive Packet Steering"), and the command runs on the first one.
+# on kernels that deliver on another core. This script makes the kernel do so: in a new network namespace, the second
+# core delivers the packets (RPS, "Receive Packet Steering"), and the command runs on the first one.
 #
 # Ends with the status of the command, or with 77 and a reason where the machine cannot do this.
 set -u
