@@ -5,14 +5,29 @@
  * little later. A test that goes on as if it were there waits for it with these. Included after
  * cmocka.h.
  */
+#include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 enum {
 	LOOPBACK_PATIENCE_MS = 20000,
 	LOOPBACK_STEP_MS = 1,
 };
+
+/* Returns a socket that listens at @address, of IPv4, which gets the port. Up to @n connections
+ * wait there to be accepted. */
+static inline int loopback_listen(struct sockaddr *address, int n)
+{
+	socklen_t size = sizeof(struct sockaddr_in);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, address, size), 0);
+	assert_int_equal(listen(fd, n), 0);
+	assert_int_equal(getsockname(fd, address, &size), 0);
+	return fd;
+}
 
 /* Waits until poll(2) reports one of @events of @fd, or an error or the end, which it reports
  * always. */

@@ -169,12 +169,8 @@ static void make_server(void)
 	struct address address = {
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	const struct transport_way way = {.address = &address, .timeout_ms = PATIENCE_MS};
-	socklen_t size = sizeof(address.v4);
 
-	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(one.listener, &address.any, size), 0);
-	assert_int_equal(listen(one.listener, 1), 0);
-	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	one.listener = loopback_listen(&address.any, 1);
 	assert_int_equal(
 		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
 		0);

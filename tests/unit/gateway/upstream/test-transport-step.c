@@ -123,16 +123,12 @@ static void open_connection(int version)
 					  .timeout_ms = PATIENCE_MS,
 					  .turn = &one.turn,
 					  .helper = one.helper};
-	socklen_t size = sizeof(address.v4);
 
 	one.failure.kind = FAILURE_NONE;
 	one.n_connected = one.n_secured = 0;
 	one.n_elsewhere = 0;
 	one.has_data = false;
-	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(one.listener, &address.any, size), 0);
-	assert_int_equal(listen(one.listener, 1), 0);
-	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	one.listener = loopback_listen(&address.any, 1);
 	assert_int_equal(
 		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
 		0);

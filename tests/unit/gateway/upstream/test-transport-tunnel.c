@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/upstream/transport-state.h"
+#include "tests/unit/loopback.h"
 
 enum {
 	PATIENCE_MS = 20000,
@@ -87,13 +88,9 @@ static void open_transport(enum egress_kind kind)
 					  .server = {.host = "xmpp.example", .port = 5222},
 					  .timeout_ms = PATIENCE_MS,
 					  .tunnel_timeout_ms = TUNNEL_MS};
-	socklen_t size = sizeof(address.v4);
 
 	egress = (struct egress){.kind = kind};
-	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(one.listener, &address.any, size), 0);
-	assert_int_equal(listen(one.listener, 1), 0);
-	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	one.listener = loopback_listen(&address.any, 1);
 	assert_int_equal(
 		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
 		0);

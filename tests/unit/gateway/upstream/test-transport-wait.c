@@ -56,16 +56,12 @@ static int setup(void **state)
 {
 	struct address address = {
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	socklen_t size = sizeof(address.v4);
 
 	(void)state;
 	memset(&one, 0, sizeof(one));
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	turn_init(&one.turn, &one.loop);
-	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(one.listener, &address.any, size), 0);
-	assert_int_equal(listen(one.listener, N_TRANSPORTS), 0);
-	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	one.listener = loopback_listen(&address.any, N_TRANSPORTS);
 	one.address = address;
 	const struct transport_way way = {
 		.address = &address, .timeout_ms = PATIENCE_MS, .turn = &one.turn};

@@ -12,6 +12,7 @@
 
 #include "common/watch.h"
 #include "gateway/upstream/transport-state.h"
+#include "tests/unit/loopback.h"
 
 enum {
 	PATIENCE_MS = 20000,
@@ -196,16 +197,12 @@ static int setup(void **state)
 	struct address address = {
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	const struct transport_way way = {.address = &address, .timeout_ms = PATIENCE_MS};
-	socklen_t size = sizeof(address.v4);
 
 	(void)state;
 	memset(&one, 0, sizeof(one));
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	turn_init(&one.turn, &one.loop);
-	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(one.listener, &address.any, size), 0);
-	assert_int_equal(listen(one.listener, 1), 0);
-	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	one.listener = loopback_listen(&address.any, 1);
 	assert_int_equal(
 		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
 		0);
