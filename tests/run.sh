@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the program and runs all tests, first as it is built for use, then under AddressSanitizer and
 # UndefinedBehaviorSanitizer, and some of those with several threads under ThreadSanitizer. Installs what is missing (apt, npm). At
-# the end it lists what was skipped, and why, and what each part took and whether it failed; the last line counts what was run.
+# the end it lists what each part took and whether it failed, what was skipped, and why, and what failed; the last line counts what was
+# run.
 #
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #
@@ -163,10 +164,9 @@ unit_tests() {
 	# shellcheck disable=SC2086
 	run $fixed env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$folder" --num-processes $UNITS --print-errorlogs --no-rebuild "$@"
 	if [ -s "$log" ]; then
-		node tests/support/count-units.mjs "$log" "$skips" >>"$counts"
+		node tests/support/count-units.mjs "$log" "$skips" "$failures" >>"$counts"
 	else
-		echo "FAILED: meson test in $folder left no result"
-		echo "0 1 0" >>"$counts"
+		fail "meson test in $folder left no result"
 	fi
 }
 
@@ -175,7 +175,7 @@ node_tests() {
 	# shellcheck disable=SC2086  # one word a file
 	if ! run $fixed env DOAB="$1" DOAB_SOAK_SECONDS="$4" DOAB_SOAK_SESSIONS="$5" DOAB_SOAK_FOLDER="$ROOT/$6" \
 		node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
-		--counts "$work/node" --skips "$skips" --repeats "$repeats" \
+		--counts "$work/node" --skips "$skips" --failures "$failures" --repeats "$repeats" \
 		${files:-$all_files}; then
 		: # It has printed why, and counted.
 	fi
@@ -240,14 +240,14 @@ begin_soak() {
 	beside soak env DOAB="$ROOT/build-test/gateway/doab" \
 		DOAB_SOAK_SECONDS="$1" DOAB_SOAK_SESSIONS="$2" DOAB_SOAK_FOLDER="$ROOT/build-soak" \
 		node tests/support/run.mjs --jobs 1 --limit "$((limit + $1))" --counts "$work/soak.counts" --skips "$skips" \
-		"$ROOT/tests/conformance/soak.test.mjs"
+		--failures "$failures" "$ROOT/tests/conformance/soak.test.mjs"
 }
 
 # begin_faults FOLDER: a failure of each call stack
 begin_faults() {
 	beside "faults-$1" env DOAB="$ROOT/$1/gateway/doab" \
 		node tests/support/run.mjs --jobs 1 --limit "$limit_faults" --counts "$work/faults-$1.counts" --skips "$skips" \
-		"$ROOT/tests/conformance/faults.test.mjs"
+		--failures "$failures" "$ROOT/tests/conformance/faults.test.mjs"
 }
 
 test_latency() {

@@ -79,13 +79,14 @@ test('a file that failed is run once more where that is asked for, and is told o
 		{ name: 'memory', nFailures: 1, error: 'ERROR: AddressSanitizer: heap-use-after-free', isPassed: false, n: 1 },
 		{ name: 'killed', nFailures: 1, error: 'time=1 level=error event=server-killed pid=1', isPassed: false, n: 1 },
 	]) {
-		const files = ['counts', 'repeats'].map((what) => path.join(folder, `${name}.${what}`));
+		const files = ['counts', 'failures', 'repeats'].map((what) => path.join(folder, `${name}.${what}`));
 		const { code, stdout } = await runFile(name, failsTimes(name, nFailures, error),
-			'--counts', files[0], ...isAsked ? ['--repeats', files[1]] : []);
+			'--counts', files[0], '--failures', files[1], ...isAsked ? ['--repeats', files[2]] : []);
 		assert.equal(code, isPassed ? 0 : 1, stdout);
 		assert.equal(readFileSync(path.join(folder, `${name}.times`)).length, n, name);
 		assert.equal(readFileSync(files[0], 'utf8'), isPassed ? '2 0 0\n' : '1 1 0\n', name);
-		assert.equal(isAsked && readFileSync(files[1], 'utf8').includes('once.test.mjs: one: Error: wrong\n'), name === 'once', name);
+		assert.match(readFileSync(files[1], 'utf8'), isPassed ? /^$/ : new RegExp(`^.*${name}.test.mjs: one: .*${error ?? 'wrong'}\n$`), name);
+		assert.equal(isAsked && readFileSync(files[2], 'utf8').includes('once.test.mjs: one: Error: wrong\n'), name === 'once', name);
 	}
 });
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 // Counts the test cases that cmocka and the rules named (in TAP) in the log of a `meson test`: prints "P F S" (passed, failed, skipped).
 //
-//     node support/count-units.mjs meson-logs/testlog.json SKIPS
+//     node support/count-units.mjs meson-logs/testlog.json SKIPS FAILURES
 //
-// A line "program: test: reason" is added to the file SKIPS for each that was skipped. A program that failed without naming
-// a test counts as one.
+// A line "program: test: reason" is added to the file SKIPS for each that was skipped, and "program: test" to FAILURES for each that
+// failed. A program that failed without naming a test counts as one.
 import { appendFileSync, readFileSync } from 'node:fs';
 
-const [log, skips] = process.argv.slice(2);
+const [log, skips, failures] = process.argv.slice(2);
 const sum = { passed: 0, failed: 0, skipped: 0 };
 
 // cmocka 1.1.5 writes "not ok 1 # SKIP name"; the reason stands in the line of tests/unit/skip.h before it.
@@ -29,15 +29,17 @@ for (const line of readFileSync(log, 'utf8').split('\n').filter(Boolean)) {
 	const { stdout = '', result, name } = JSON.parse(line);
 	const lines = stdout.split('\n');
 	const cases = lines.filter((text) => /^(not )?ok \d+ /.test(text));
-	const nCases = cases.length;
+	const place = `unit/${name.replace(/^.* \/ /, '')}`;
 	const skipped = skippedIn(lines);
-	const nFailed = cases.filter((text) => /^not ok \d+ (?!# SKIP)/.test(text)).length;
-	const failed = result !== 'OK' && nFailed === 0 ? 1 : nFailed;
-	sum.failed += failed;
-	sum.skipped += skipped.length;
-	sum.passed += nCases ? nCases - nFailed - skipped.length : Number(result === 'OK');
-	if (skipped.length) {
-		appendFileSync(skips, skipped.map((text) => `unit/${name.replace(/^.* \/ /, '')}: ${text}\n`).join(''));
+	const failed = lines.flatMap((text) => /^not ok \d+ (?!# SKIP)(?:- )?(.*)/.exec(text)?.[1] ?? []);
+	const nPassed = cases.length ? cases.length - failed.length - skipped.length : Number(result === 'OK');
+	if (result !== 'OK' && !failed.length) {
+		failed.push(`ended with ${result}`);
 	}
+	sum.passed += nPassed;
+	sum.failed += failed.length;
+	sum.skipped += skipped.length;
+	appendFileSync(skips, skipped.map((text) => `${place}: ${text}\n`).join(''));
+	appendFileSync(failures, failed.map((text) => `${place}: ${text}\n`).join(''));
 }
 console.log(sum.passed, sum.failed, sum.skipped);

@@ -8,12 +8,14 @@
 #     beside ID COMMAND...             ... which goes on beside the parts that follow
 #     await_beside ID NAME             waits for its end, and prints it as a part called NAME
 #     tally FILE WHAT                  counts what WHAT has written to FILE
+#     fail WHAT                        counts a test that failed
 #     finish                           prints everything, and ends the script
 #
 # In the folder $work are:
 #
 #     counts    a line of "passed failed skipped" for each command that counts
 #     skips     a line for each test that was skipped: where it is, its name, why
+#     failures  a line for each test, part or command that failed
 #     repeats   likewise for each that failed, and passed when its file was run once more
 #     parts     a line of "seconds failed name" for each part that is over
 #     ID.*      of a command beside the others: its counts and output, and when it began and ended
@@ -21,8 +23,9 @@
 work=$(mktemp -d) || exit 1
 counts=$work/counts
 skips=$work/skips
+failures=$work/failures
 repeats=$work/repeats
-for file in "$counts" "$skips" "$repeats" "$work/parts"; do
+for file in "$counts" "$skips" "$failures" "$repeats" "$work/parts"; do
 	: >"$file"
 done
 running=     # the process of run()
@@ -84,6 +87,13 @@ run() {
 	return $status
 }
 
+# Counts as a test that failed.
+fail() {
+	echo "FAILED: $1"
+	echo "$1" >>"$failures"
+	echo '0 1 0' >>"$counts"
+}
+
 part() {
 	run "$@"
 	case $? in
@@ -92,10 +102,7 @@ part() {
 		echo "$*: this machine cannot run it" >>"$skips"
 		echo '0 0 1' >>"$counts"
 		;;
-	*)
-		echo "FAILED: $*"
-		echo '0 1 0' >>"$counts"
-		;;
+	*) fail "$*" ;;
 	esac
 }
 
@@ -103,8 +110,7 @@ must() {
 	what=$1
 	shift
 	if ! run "$@"; then
-		echo "FAILED: $what"
-		echo '0 1 0' >>"$counts"
+		fail "$what"
 		finish
 	fi
 }
@@ -114,8 +120,7 @@ tally() {
 		cat "$1" >>"$counts"
 		rm -f "$1"
 	else
-		echo "FAILED: $2 ended without a result"
-		echo '0 1 0' >>"$counts"
+		fail "$2 ended without a result"
 	fi
 }
 
@@ -152,7 +157,10 @@ await_beside() {
 	[ -e "$work/$1.ended" ] || kill -s KILL -- "-$group" 2>/dev/null
 	companions=$(printf '%s\n' "$companions" | sed "s/ $1=$group//")
 	cat "$work/$1.log"
-	awk '$2 { failed = 1 } END { exit failed }' "$work/$1.counts" 2>/dev/null || echo "FAILED: $2"
+	awk '$2 { failed = 1 } END { exit failed }' "$work/$1.counts" 2>/dev/null || {
+		echo "FAILED: $2"
+		echo "$2" >>"$failures"
+	}
 	tally "$work/$1.counts" "$2"
 	end_part "$(cat "$work/$1.ended" 2>/dev/null)"
 }
@@ -166,8 +174,7 @@ finish() {
 			await_beside "$id" "$id, beside the parts above"
 		else
 			cat "$work/$id.log"
-			echo "FAILED: stopped before its end: $id"
-			echo '0 1 0' >>"$counts"
+			fail "stopped before its end: $id"
 		fi
 	done
 	printf '\n== All\n'
@@ -178,7 +185,12 @@ finish() {
 	fi
 	if [ -s "$repeats" ]; then
 		echo 'Failed, and passed when repeated alone:'
-		sed 's/^/  /' "$repeats"
+		cut -c -300 "$repeats" | sed 's/^/  /'
+	fi
+	# The end is what is read first, and all of it that some places keep.
+	if [ -s "$failures" ]; then
+		echo 'Failed:'
+		cut -c -300 "$failures" | sed 's/^/  /'
 	fi
 	awk '{ passed += $1; failed += $2; skipped += $3 }
 		END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' "$counts"

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Runs the test files, a few at a time, each in a process group of its own with a time limit, and writes the counts.
 //
-//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--skips FILE] [--repeats FILE] [--name PATTERN] FILE...
+//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--skips FILE] [--failures FILE] [--repeats FILE] [--name PATTERN] FILE...
 //
-// --counts appends a line "P F S" (passed, failed, skipped), --skips one for each test that was skipped, with its reason;
-// --name picks tests by name.
+// --counts appends a line "P F S" (passed, failed, skipped), --skips one for each test that was skipped, with its reason, --failures one
+// for each that failed; --name picks tests by name.
 //
 // --repeats lets files that failed run once more, alone, after the others: tests use browsers, servers and clients of other people, six
 // files at a time, and now and then one of those fails. What failed the first time is appended to the file, and is listed at the end of
@@ -24,12 +24,14 @@ const { values: options, positionals: files } = parseArgs({
 		limit: { type: 'string', default: '240' },
 		counts: { type: 'string' },
 		skips: { type: 'string' },
+		failures: { type: 'string' },
 		repeats: { type: 'string' },
 		name: { type: 'string' },
 	},
 });
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const skipped = [];
+const failed = [];
 const toRepeat = [];
 const repeated = [];
 // Where more files fail, something is broken, and the second time would only take its time.
@@ -135,9 +137,12 @@ function printResults(file, results, failures, stderr, seconds) {
 	}
 }
 
+const linesOf = (file, failures) => failures.map(({ name, error }) => `${path.relative(here, file)}: ${name}: ${String(error).split('\n')[0]}`);
+
 function count(file, results, failures) {
 	totals.passed += results.filter(({ outcome }) => outcome === 'passed').length;
 	totals.failed += failures.length;
+	failed.push(...linesOf(file, failures));
 	for (const { name, reason } of results.filter(({ outcome }) => outcome === 'skipped')) {
 		totals.skipped++;
 		if (!options.name) {
@@ -179,7 +184,7 @@ async function repeat() {
 		}
 		console.log(`  Once more: ${path.relative(here, file)}`);
 		if (await judge(file, true)) {
-			repeated.push(...failures.map(({ name, error }) => `${path.relative(here, file)}: ${name}: ${String(error).split('\n')[0]}`));
+			repeated.push(...linesOf(file, failures));
 		}
 	}
 }
@@ -195,10 +200,9 @@ await repeat();
 if (options.counts) {
 	appendFileSync(options.counts, `${totals.passed} ${totals.failed} ${totals.skipped}\n`);
 }
-if (options.skips) {
-	appendFileSync(options.skips, skipped.map((line) => `${line}\n`).join(''));
-}
-if (options.repeats) {
-	appendFileSync(options.repeats, repeated.map((line) => `${line}\n`).join(''));
+for (const [name, lines] of [[options.skips, skipped], [options.failures, failed], [options.repeats, repeated]]) {
+	if (name) {
+		appendFileSync(name, lines.map((line) => `${line}\n`).join(''));
+	}
 }
 process.exitCode = totals.failed ? 1 : 0;
