@@ -7,15 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-
-#include "gateway/upstream/transport-state.h"
 #include "tests/unit/gateway/upstream/tls-case.h"
-#include "tests/unit/loopback.h"
+#include "tests/unit/gateway/upstream/transport-case.h"
 
 enum {
-	PATIENCE_MS = 20000,
 	MESSAGE_MS = 500,
 	N_RECORD = 2048,
 	N_SMALL_RECORD = 512,      /* OpenSSL makes none that are smaller */
@@ -32,34 +27,14 @@ enum {
 };
 
 static struct {
-	uv_loop_t loop;
-	uv_timer_t step; /* wakes the loop, so that conditions are checked */
-	char read_buffer[TRANSPORT_READ_SIZE];
-	struct transport *transport;
 	struct tls_store *store;
 	struct identity identity;
-	SSL_CTX *server_ctx;
-	SSL *server; /* writes into memory: write_part() */
-	int listener, fd;
+	SSL_CTX *context;
+	SSL *server;   /* writes into memory: write_part() */
 	bool is_long;  /* the next ticket */
 	bool has_room; /* the owner, for a little */
-	unsigned n_connected, n_secured, n_failed;
-	size_t n_received;
 	size_t n_held; /* as the owner was told */
-	struct failure failure;
-} one;
-
-static void on_connected(void *userdata)
-{
-	(void)userdata;
-	one.n_connected++;
-}
-
-static void on_secured(void *userdata)
-{
-	(void)userdata;
-	one.n_secured++;
-}
+} tls;
 
 static char *on_room(void *userdata, size_t *ret_n_room)
 {
@@ -67,28 +42,14 @@ static char *on_room(void *userdata, size_t *ret_n_room)
 
 	(void)userdata;
 	*ret_n_room = sizeof(room);
-	return one.has_room ? room : NULL;
-}
-
-static void on_data(void *userdata, const char *data, size_t n)
-{
-	(void)userdata;
-	(void)data;
-	one.n_received += n;
+	return tls.has_room ? room : NULL;
 }
 
 static void on_held(void *userdata)
 {
 	(void)userdata;
-	assert_int_not_equal(transport_held(one.transport), one.n_held);
-	one.n_held = transport_held(one.transport);
-}
-
-static void on_failed(void *userdata, const struct failure *failure)
-{
-	(void)userdata;
-	one.failure = *failure;
-	one.n_failed++;
+	assert_int_not_equal(transport_held(one.transport), tls.n_held);
+	tls.n_held = transport_held(one.transport);
 }
 
 static const struct transport_callbacks callbacks = {
@@ -100,27 +61,13 @@ static const struct transport_callbacks callbacks = {
 	.failed = on_failed,
 };
 
-static void on_step(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
 static int on_make_ticket(SSL *ssl, void *userdata)
 {
 	static const char bytes[N_LONG_TICKET];
 
 	(void)userdata;
-	return !one.is_long ||
+	return !tls.is_long ||
 	       SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, sizeof(bytes));
-}
-
-static void run_for(uint64_t ms)
-{
-	uint64_t end = uv_now(&one.loop) + ms;
-
-	while (uv_now(&one.loop) < end) {
-		uv_run(&one.loop, UV_RUN_ONCE);
-	}
 }
 
 /* On a busy machine the end comes late: a process that stood still gives grace. */
@@ -140,7 +87,7 @@ static size_t write_part(int n)
 	static char bytes[64 * 1024];
 	int fd = one.transport->channel.fd;
 	size_t n_before = loopback_unread(fd);
-	int n_read = BIO_read(SSL_get_wbio(one.server), bytes, n);
+	int n_read = BIO_read(SSL_get_wbio(tls.server), bytes, n);
 
 	if (n_read <= 0) {
 		return 0;
@@ -158,31 +105,21 @@ static void write_all(void)
 
 static void begin_ticket(void)
 {
-	one.is_long = true;
-	assert_int_equal(SSL_new_session_ticket(one.server), 1);
-	(void)SSL_do_handshake(one.server);
+	tls.is_long = true;
+	assert_int_equal(SSL_new_session_ticket(tls.server), 1);
+	(void)SSL_do_handshake(tls.server);
 	assert_int_equal(write_part(N_FIRST_PART), N_FIRST_PART);
 }
 
 static void make_server(void)
 {
-	struct address address = {
-		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	const struct transport_way way = {.address = &address, .timeout_ms = PATIENCE_MS};
-
-	one.listener = loopback_listen(&address.any, 1);
-	assert_int_equal(
-		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
-		0);
-	one.fd = accept4(one.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	assert_true(one.fd >= 0);
-	one.server_ctx = server_new(&one.identity, NULL, TLS1_3_VERSION);
-	assert_int_equal(SSL_CTX_set_session_ticket_cb(one.server_ctx, on_make_ticket, NULL, NULL),
-			 1);
-	one.server = SSL_new(one.server_ctx);
-	assert_int_equal(SSL_set_max_send_fragment(one.server, N_RECORD), 1);
-	SSL_set_bio(one.server, BIO_new_socket(one.fd, BIO_NOCLOSE), BIO_new(BIO_s_mem()));
-	SSL_set_accept_state(one.server);
+	assert_int_equal(BIO_socket_nbio(one.fd, 1), 1);
+	tls.context = server_new(&tls.identity, NULL, TLS1_3_VERSION);
+	assert_int_equal(SSL_CTX_set_session_ticket_cb(tls.context, on_make_ticket, NULL, NULL), 1);
+	tls.server = SSL_new(tls.context);
+	assert_int_equal(SSL_set_max_send_fragment(tls.server, N_RECORD), 1);
+	SSL_set_bio(tls.server, BIO_new_socket(one.fd, BIO_NOCLOSE), BIO_new(BIO_s_mem()));
+	SSL_set_accept_state(tls.server);
 }
 
 static void secure(int64_t timeout_ms)
@@ -190,7 +127,7 @@ static void secure(int64_t timeout_ms)
 	SSL *client;
 
 	assert_int_equal(
-		tls_connection_new(one.store, &(struct tls_policy){.domain = "a.test"}, &client),
+		tls_connection_new(tls.store, &(struct tls_policy){.domain = "a.test"}, &client),
 		0);
 	assert_int_equal(transport_secure(one.transport, client, timeout_ms), 0);
 }
@@ -199,8 +136,8 @@ static void shake(void)
 {
 	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
 
-	while (!(one.n_secured && SSL_is_init_finished(one.server)) && uv_now(&one.loop) < end) {
-		(void)SSL_do_handshake(one.server);
+	while (!(one.n_secured && SSL_is_init_finished(tls.server)) && uv_now(&one.loop) < end) {
+		(void)SSL_do_handshake(tls.server);
 		write_all();
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}
@@ -210,18 +147,13 @@ static void shake(void)
 static int setup_connected(void **state)
 {
 	(void)state;
-	one.is_long = one.has_room = false;
-	one.n_connected = one.n_secured = one.n_failed = 0;
-	one.n_received = one.n_held = 0;
-	assert_int_equal(uv_loop_init(&one.loop), 0);
-	uv_timer_init(&one.loop, &one.step);
-	uv_timer_start(&one.step, on_step, 1, 1);
-	one.identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
-	assert_int_equal(tls_store_new(&one.store), 0);
+	memset(&tls, 0, sizeof(tls));
+	open_loop();
+	tls.identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	assert_int_equal(tls_store_new(&tls.store), 0);
+	open_transport((struct transport_way){0}, &callbacks);
 	make_server();
-	while (!one.n_connected && !one.n_failed) {
-		uv_run(&one.loop, UV_RUN_ONCE);
-	}
+	run_until(&one.n_connected);
 	return 0;
 }
 
@@ -235,17 +167,13 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
-	transport_free(one.transport);
-	SSL_free(one.server);
-	SSL_CTX_free(one.server_ctx);
-	close(one.fd);
-	close(one.listener);
-	uv_close((uv_handle_t *)&one.step, NULL);
-	uv_run(&one.loop, UV_RUN_DEFAULT);
-	tls_store_free(one.store);
-	identity_free(&one.identity);
-	return uv_loop_close(&one.loop);
+	int r = close_all(state);
+
+	SSL_free(tls.server);
+	SSL_CTX_free(tls.context);
+	tls_store_free(tls.store);
+	identity_free(&tls.identity);
+	return r;
 }
 
 static void test_too_late(void **state)
@@ -260,15 +188,10 @@ static void run_until_in_message(size_t n)
 {
 	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
 
-	while (one.n_held == 0 && uv_now(&one.loop) < end) {
+	while (tls.n_held == 0 && uv_now(&one.loop) < end) {
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}
-	assert_int_equal(one.n_held, n);
-}
-
-static uint64_t deadline(void)
-{
-	return uv_now(&one.loop) + uv_timer_get_due_in(&one.transport->timer.uv);
+	assert_int_equal(tls.n_held, n);
 }
 
 /* The time of the message ends at @end. The timer counts from the time in which it is set, which a
@@ -313,20 +236,20 @@ static void test_time_of_a_message(void **state)
 static void test_held(void **state)
 {
 	(void)state;
-	one.is_long = true;
-	assert_int_equal(SSL_set_max_send_fragment(one.server, N_SMALL_RECORD), 1);
-	assert_int_equal(SSL_new_session_ticket(one.server), 1);
-	(void)SSL_do_handshake(one.server);
+	tls.is_long = true;
+	assert_int_equal(SSL_set_max_send_fragment(tls.server, N_SMALL_RECORD), 1);
+	assert_int_equal(SSL_new_session_ticket(tls.server), 1);
+	(void)SSL_do_handshake(tls.server);
 	write_part(N_SMALL_RECORD + N_PROTECTION - 1);
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, 0);
+	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(transport_held(one.transport), 0);
 	write_part(1);
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
 	write_all();
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, 0);
+	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(one.n_failed, 0);
 }
 
@@ -336,13 +259,13 @@ static void test_held_until_written(void **state)
 	(void)state;
 	begin_ticket();
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
 	assert_int_equal(transport_write(one.transport, "x", 1), 0);
 	assert_int_equal(transport_waiting(one.transport), 1);
 	write_all();
 	run_for(MESSAGE_MS / 10);
 	assert_int_equal(transport_waiting(one.transport), 0);
-	assert_int_equal(one.n_held, 0);
+	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(transport_held(one.transport), 0);
 	assert_int_equal(one.n_failed, 0);
 }
@@ -357,9 +280,9 @@ static void test_held_until_call(void **state)
 	assert_int_equal(transport_write(one.transport, "x", 1), 0);
 	assert_int_equal(transport_waiting(one.transport), 0);
 	assert_int_equal(transport_held(one.transport), 0);
-	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, 0);
+	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(one.n_failed, 0);
 }
 
@@ -375,7 +298,7 @@ static void test_held_until_call_paused(void **state)
 	run_for(MESSAGE_MS / 10);
 	transport_pause(one.transport, false);
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, 0);
+	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(one.n_failed, 0);
 }
 
@@ -387,10 +310,10 @@ static void test_held_again(void **state)
 	run_for(MESSAGE_MS / 2);
 	write_all();
 	assert_int_equal(transport_write(one.transport, "x", 1), 0);
-	one.n_held = transport_held(one.transport);
+	tls.n_held = transport_held(one.transport);
 	begin_ticket();
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
 	assert_true(deadline() > uv_now(&one.loop) + MESSAGE_MS / 2);
 	assert_int_equal(one.n_failed, 0);
 }
@@ -401,8 +324,8 @@ static void begin_flight(void)
 	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
 
 	secure(PATIENCE_MS);
-	while (BIO_pending(SSL_get_wbio(one.server)) == 0 && uv_now(&one.loop) < end) {
-		(void)SSL_do_handshake(one.server);
+	while (BIO_pending(SSL_get_wbio(tls.server)) == 0 && uv_now(&one.loop) < end) {
+		(void)SSL_do_handshake(tls.server);
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}
 	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
@@ -416,13 +339,13 @@ static void test_held_in_handshake(void **state)
 	(void)state;
 	begin_flight();
 	run_for(TRANSPORT_FLIGHT_MS / 4);
-	assert_true(one.n_held == 0 || uv_now(&one.loop) - start >= TRANSPORT_FLIGHT_MS);
+	assert_true(tls.n_held == 0 || uv_now(&one.loop) - start >= TRANSPORT_FLIGHT_MS);
 	run_for(TRANSPORT_FLIGHT_MS);
-	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
 	assert_int_equal(transport_held(one.transport), TRANSPORT_MESSAGE_HELD);
 	write_all();
 	shake();
-	assert_int_equal(one.n_held, 0);
+	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(transport_held(one.transport), 0);
 	assert_int_equal(one.n_failed, 0);
 }
@@ -434,10 +357,10 @@ static void test_held_late_in_handshake(void **state)
 	secure(PATIENCE_MS);
 	run_for(TRANSPORT_FLIGHT_MS * 5 / 4);
 	assert_int_equal(transport_held(one.transport), 0);
-	(void)SSL_do_handshake(one.server);
+	(void)SSL_do_handshake(tls.server);
 	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
 	run_for(MESSAGE_MS / 10);
-	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
 }
 
 /* The time for the whole handshake stays the same. */
@@ -464,7 +387,7 @@ static void test_one_after_the_other(void **state)
 	run_for(MESSAGE_MS * 2 / 10);
 	assert_int_equal(one.n_failed, 0);
 	write_all();
-	assert_int_equal(SSL_write(one.server, "x", 1), 1);
+	assert_int_equal(SSL_write(tls.server, "x", 1), 1);
 	write_all();
 	run_for(MESSAGE_MS / 10);
 	assert_int_equal(one.n_failed, 0);
@@ -481,8 +404,8 @@ static void test_all_is_read(void **state)
 	static const char text[N_LONG_TEXT];
 
 	(void)state;
-	one.has_room = true;
-	assert_int_equal(SSL_write(one.server, text, sizeof(text)), sizeof(text));
+	tls.has_room = true;
+	assert_int_equal(SSL_write(tls.server, text, sizeof(text)), sizeof(text));
 	write_all();
 	transport_set_broken(one.transport, "it is broken");
 	run_until_failed();
@@ -537,7 +460,7 @@ static void test_broken_handshake(void **state)
 	secure(2 * PATIENCE_MS);
 	run_for(MESSAGE_MS / 10);
 	transport_set_broken(one.transport, "it is broken");
-	(void)SSL_do_handshake(one.server);
+	(void)SSL_do_handshake(tls.server);
 	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
 	run_until_failed();
 	assert_int_equal(one.n_failed, 1);
