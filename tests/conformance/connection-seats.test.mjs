@@ -1,7 +1,10 @@
 // What connections_per_address bounds where a connection is passed on: to an earlier server while an upgrade is under way, to which a
-// client leads as many as it likes by naming sessions of that server; and to what answers Flash.
+// client leads as many as it likes by naming sessions of that server; and to what answers Flash. What an earlier server passes on is not
+// judged again.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority } from '../support/certificates.mjs';
@@ -12,27 +15,34 @@ import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until } fr
 const TIMEOUT = { timeout: patiently(60000) };
 const CONNECTIONS_MAX = 5;
 const N_TRIES = 3 * CONNECTIONS_MAX;
-const [CLIENT, TLS_CLIENT, FLASH] = ['127.0.0.9', '127.0.0.10', '127.0.0.11'];
+const [CLIENT, TLS_CLIENT, FLASH, BUSY] = ['127.0.0.9', '127.0.0.10', '127.0.0.11', '127.0.0.12'];
 let folder;
 let stage;
 let tlsPort;
 let secure;
+let files;
 let body;
+
+const openStage = (port, config) => Stage.open({ plain: 'plain' }, {
+	workers: 2, connections_per_address: CONNECTIONS_MAX, connection_rate: 0, request_rate: 0, listeners: { [`127.0.0.1:${port}`]: { tls: files } }, ...config,
+});
+
+async function upgrade({ doab }) {
+	doab.child.kill('SIGUSR2');
+	await doab.logged('upgraded');
+}
 
 before(async () => {
 	folder = temporaryFolder('connection-seats');
 	const authority = new Authority(folder);
 	const { certificate, key } = authority.issue('front', ['localhost']);
+	files = { certificate, key };
 	secure = { ca: readFileSync(authority.certificate), servername: 'localhost' };
 	tlsPort = await freePort();
-	stage = await Stage.open({ plain: 'plain' }, {
-		workers: 2, log_level: 'info', connections_per_address: CONNECTIONS_MAX, connection_rate: 0, request_rate: 0,
-		listeners: { [`127.0.0.1:${tlsPort}`]: { tls: { certificate, key } } },
-	});
+	stage = await openStage(tlsPort, { log_level: 'info' });
 	const client = new BoshClient(stage.port, { connection: 'fresh' });
 	await client.login('plain.test');
-	stage.doab.child.kill('SIGUSR2');
-	await stage.doab.logged('upgraded');
+	await upgrade(stage);
 	// A session that the earlier server does not have: it says so, and the connection stays.
 	const sid = client.sid.slice(0, -4) + (client.sid.endsWith('AAAA') ? 'BBBB' : 'AAAA');
 	body = `<body rid='1' sid='${sid}' xmlns='http://jabber.org/protocol/httpbind'/>`;
@@ -93,3 +103,61 @@ test('a policy request over TLS takes no seat away, and leaves none', TIMEOUT, a
 		return open.length === CONNECTIONS_MAX;
 	}, 10000, 'room for as many as before');
 });
+
+// One connection of @client, which has been answered; undefined if it was refused.
+async function openAnswered(port, client) {
+	const connection = await HttpConnection.open(port, '127.0.0.1', client).catch(() => undefined);
+	const answer = await connection?.request('GET', '/', { ms: 5000 }).catch(() => undefined);
+	return answer && connection;
+}
+
+// As many connections of @client as there may be. The earlier server may get the first ones, and refuses them.
+async function takeAllSeats(port, client) {
+	const open = [];
+	await until(async () => {
+		open.push(...[await openAnswered(port, client)].filter((connection) => connection));
+		return open.length === CONNECTIONS_MAX;
+	}, 15000, 'as many connections as there may be');
+	return open;
+}
+
+for (const isSecure of [false, true]) {
+	test(`${isSecure ? 'with' : 'without'} TLS: a client that has all its seats at the new server loses no connection to the earlier one`, TIMEOUT, async () => {
+		const port = await freePort();
+		const own = await openStage(port);
+		const options = isSecure ? { secure } : {};
+		const newClient = (connection) => new BoshClient(isSecure ? port : own.port, { ...options, connection });
+		const { Agent } = isSecure ? https : http;
+		const clients = Array.from({ length: CONNECTIONS_MAX }, () => newClient(new Agent({ keepAlive: true, maxSockets: 1, localAddress: BUSY })));
+		try {
+			await Promise.all(clients.map((client) => client.login('plain.test')));
+			const held = clients.map((client) => client.request());
+			await Promise.all(clients.map((client) => own.doab.hasRequest(client)));
+			const links = [...own.servers.plain.connections];
+			await upgrade(own);
+			const newer = newClient('fresh');
+			await newer.login('plain.test');
+			const open = await takeAllSeats(own.port, BUSY);
+			assert.equal(await openAnswered(own.port, BUSY), undefined, 'one more connection');
+
+			links.forEach((link) => link.send("<message from='a@b' id='pushed'/>"));
+			for (const answer of await Promise.all(held)) {
+				assert.match(answer.text, /pushed/);
+			}
+			for (const [i, { agent }] of clients.entries()) {
+				newer.agent = agent;
+				await newer.exchange(`<message xmlns='jabber:client' id='m${i}'/>`, ({ attributes }) => attributes.id === `m${i}`);
+			}
+			assert.ok(open.every(({ isOpen }) => isOpen));
+			assert.equal(await openAnswered(own.port, BUSY), undefined, 'one more connection');
+
+			open.forEach((connection) => connection.close());
+			clients.forEach((client) => client.close());
+			await takeAllSeats(own.port, BUSY);
+			assert.equal(await openAnswered(own.port, BUSY), undefined, 'one more connection than before');
+		} finally {
+			clients.forEach((client) => client.close());
+			await own.stop();
+		}
+	});
+}
