@@ -67,8 +67,8 @@ export class Sweep {
 		return doab.hasEnded || !doab.isRunning || doab.events.some(({ event }) => event === 'server-killed') || doab.serverPid !== this.pid;
 	}
 
-	report(what, stack = []) {
-		this.problems.push(`${what}\n${stackText(stack)}`);
+	async report(what, stack = []) {
+		this.problems.push(`${what}\n${await stackText(stack)}`);
 	}
 
 	async point(call, effect, nth, { times, round }) {
@@ -84,15 +84,15 @@ export class Sweep {
 		if (error instanceof ToldError) {
 			this.nTold++;
 		} else if (error) {
-			this.report(`${name}: ${error.message}`, stack);
+			await this.report(`${name}: ${error.message}`, stack);
 		}
 		const next = await this.stage.run().then(() => undefined, (reason) => reason);
 		if (this.hasDied) {
-			this.report(`${name}: the process has ended: ${this.stage.doab.log.slice(-500)}${this.stage.doab.partial}`, stack);
+			await this.report(`${name}: the process has ended: ${this.stage.doab.log.slice(-500)}${this.stage.doab.partial}`, stack);
 			await this.stage.stop().catch(() => {});
 			await this.begin();
 		} else if (next) {
-			this.report(`${name}: the next run: ${next.message}`, stack);
+			await this.report(`${name}: the next run: ${next.message}`, stack);
 		}
 		return strikes;
 	}
@@ -129,9 +129,9 @@ export class Sweep {
 	}
 
 	async assertNoDescriptorsLeft(what) {
-		await until(() => this.countDescriptors() <= this.nDescriptors, 2 * INACTIVITY_S * 1000, '').catch(() => {
+		await until(() => this.countDescriptors() <= this.nDescriptors, 2 * INACTIVITY_S * 1000, '').catch(async () => {
 			const n = this.countDescriptors();
-			this.report(`${what}: ${n - this.nDescriptors} descriptors are left`);
+			await this.report(`${what}: ${n - this.nDescriptors} descriptors are left`);
 			this.nDescriptors = n;
 		});
 	}
@@ -147,7 +147,7 @@ export class Sweep {
 		await fail();
 		const left = await this.blocksLeft();
 		if (left > BLOCKS_SLACK) {
-			this.report(`${left} blocks are left after ${this.nPoints - nBefore} failures, the second time`);
+			await this.report(`${left} blocks are left after ${this.nPoints - nBefore} failures, the second time`);
 		}
 	}
 
@@ -174,22 +174,25 @@ export class Sweep {
 //                before the first thread, let alone a client
 // poll_once      libuv's own descriptors cannot be watched
 // uv_poll_start  no room for the descriptors that descriptors_reserve() asks for, so that there always is room later
-export const ABORTS = ['uv_loop_init', 'seccomp_load', 'poll_once', 'uv_poll_start'];
+const ABORTS = ['uv_loop_init', 'seccomp_load', 'poll_once', 'uv_poll_start'];
+
+// Whether one of them is in the stack of a call that failed, as stackText() tells it.
+export const hasAborted = (where) => ABORTS.some((frame) => where.includes(frame));
 
 // AddressSanitizer itself needs memory to start a thread, and OpenSSL leaves 25 bytes when its initialization fails.
 export const canStartWithoutMemory = !readFileSync(BINARY).includes('__asan_init');
 
 // A program that does not start says why; nothing else may end it.
-function judge(outcome, name, said, { strikes, stack }) {
+async function judge(outcome, name, said, { strikes, stack }) {
 	outcome.nPoints += strikes > 0;
 	outcome.nRefused += typeof said === 'string';
 	if (said === undefined) {
 		return;
 	}
 	const [, text = ''] = /doab ended before event=ready:\n([^]*)/.exec(said) ?? [];
-	const isDocumented = ABORTS.some((frame) => stackText(stack).includes(frame));
-	if (said instanceof Error || text.trim() === '' || (/server-killed/.test(text) && !isDocumented)) {
-		outcome.problems.push(`${name}: ${said.message ?? said}\n${stackText(stack)}`);
+	const where = await stackText(stack);
+	if (said instanceof Error || text.trim() === '' || (/server-killed/.test(text) && !hasAborted(where))) {
+		outcome.problems.push(`${name}: ${said.message ?? said}\n${where}`);
 	}
 }
 
@@ -207,7 +210,7 @@ export async function lifetimes(role, pairs, nStarts) {
 			const said = await lifetime(faults.env).catch((error) => error);
 			const struck = faults.disarm();
 			({ strikes } = struck);
-			judge(outcome, `${effect} from ${call} ${nth}`, said, struck);
+			await judge(outcome, `${effect} from ${call} ${nth}`, said, struck);
 		}
 	}
 	faults.close();

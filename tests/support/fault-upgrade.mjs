@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { CONFIG, message, plain, withId } from './fault-stage.mjs';
-import { ABORTS } from './fault-sweep.mjs';
+import { hasAborted } from './fault-sweep.mjs';
 import { Faults, NEXT_SERVER, SUPERVISOR, countDescriptors, server, stackText } from './faults.mjs';
 import { PersistentBosh, PersistentWebSocket, ToldError, ask } from './persistent.mjs';
 import { Stage } from './stage.mjs';
@@ -129,7 +129,7 @@ export class UpgradeSweep {
 		const number = role === 'before' ? server(generation) : role;
 		const outcome = await this.upgrade(() => this.faults.arm({ role: number, call, effect, nth })).catch((error) => ({ error }));
 		const { strikes, stack } = this.faults.disarm();
-		const report = (what) => this.problems.push(`${effect} from ${call} ${nth}: ${what}\n${stackText(stack)}`);
+		const report = async (what) => this.problems.push(`${effect} from ${call} ${nth}: ${what}\n${await stackText(stack)}`);
 
 		if (strikes) {
 			this.nPoints++;
@@ -137,11 +137,11 @@ export class UpgradeSweep {
 		}
 		this.nTold += outcome.nTold > 0 || outcome.isUpgraded === false;
 		if (outcome.error) {
-			report(outcome.error.message);
+			await report(outcome.error.message);
 		}
-		const isDocumented = () => role === NEXT_SERVER && ABORTS.some((frame) => stackText(stack).includes(frame));
-		if (this.count('server-killed') > nKilled && !isDocumented()) {
-			report(`a server was killed:\n${this.doab.log.slice(-1000)}${this.doab.partial}`);
+		const isDocumented = async () => role === NEXT_SERVER && hasAborted(await stackText(stack));
+		if (this.count('server-killed') > nKilled && !await isDocumented()) {
+			await report(`a server was killed:\n${this.doab.log.slice(-1000)}${this.doab.partial}`);
 		}
 		if (!this.doab.isRunning || outcome.error) {
 			await this.stage.stop().catch(() => {});

@@ -7,12 +7,12 @@
 //     faults.disarm();    // { strikes: 1, stack: ['/usr/lib/libuv.so.1+0x1234', ...] }
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Authority } from './certificates.mjs';
-import { removeFolder, temporaryFolder } from './util.mjs';
+import { removeFolder, run, temporaryFolder } from './util.mjs';
 
 const SOURCE = fileURLToPath(new URL('../faults/shim.c', import.meta.url));
 export const SUPERVISOR = 0;
@@ -37,40 +37,34 @@ const effectNumber = (name) => EFFECTS[name] ?? os.constants.errno[name];
 
 const text = (bytes) => bytes.subarray(0, bytes.indexOf(0)).toString();
 
-// Nothing else goes on in this process meanwhile: without these, sweeps beside each other kept clients from their sessions for seconds.
-const frameTexts = new Map();
+// What all have in common. It is made once in a process: nothing else goes on in it meanwhile, and to wait for the compiler takes
+// seconds on a busy machine, after which the sessions of other sweeps would be over.
+let tools;
 
-// A frame of a stack in words, if the program has them.
-function frameText(frame) {
-	if (!frameTexts.has(frame)) {
-		frameTexts.set(frame, askFrameText(frame));
-	}
-	return frameTexts.get(frame);
-}
-
-function askFrameText(frame) {
-	const [file, offset] = frame.split('+');
-	const [name, where] = execFileSync('addr2line', ['-Cfe', file, offset]).toString().split('\n');
-	return name === '??' ? `${path.basename(file)}+${offset}` : `${name} (${path.relative(process.cwd(), where)})`;
+function makeTools() {
+	const folder = temporaryFolder('faults-tools');
+	const library = path.join(folder, 'shim.so');
+	const control = path.join(folder, 'control');
+	execFileSync('cc', ['-std=gnu17', '-Wall', '-Wextra', '-Werror', '-O1', '-g', '-fPIC', '-shared', '-ftls-model=initial-exec',
+		'-o', library, SOURCE], { stdio: ['ignore', 'ignore', 'inherit'] });
+	writeFileSync(control, Buffer.alloc(SIZE));
+	// Any program names the calls.
+	execFileSync('true', { env: { ...process.env, LD_PRELOAD: library, FAULTS_CONTROL: control } });
+	const bytes = readFileSync(control);
+	const names = Array.from({ length: bytes.readUInt32LE(0) }, (_, i) => text(bytes.subarray(AT.names + i * NAME_SIZE)));
+	// With the system's authorities, each reading of them would take 200,000 allocations.
+	return { folder, library, names, certificate: new Authority(folder).certificate };
 }
 
 export class Faults {
 	static open() {
-		const faults = new Faults();
-		faults.folder = temporaryFolder('faults');
-		const library = path.join(faults.folder, 'shim.so');
-		execFileSync('cc', ['-std=gnu17', '-Wall', '-Wextra', '-Werror', '-O1', '-g', '-fPIC', '-shared', '-ftls-model=initial-exec',
-			'-o', library, SOURCE], { stdio: ['ignore', 'ignore', 'inherit'] });
+		tools ??= makeTools();
+		const faults = Object.assign(new Faults(), { folder: temporaryFolder('faults'), names: tools.names });
 		const file = path.join(faults.folder, 'control');
 		faults.file = openSync(file, 'w+');
 		writeSync(faults.file, Buffer.alloc(SIZE), 0, SIZE, 0);
-		// With the system's authorities, each reading of them would take 200,000 allocations.
-		const { certificate } = new Authority(faults.folder);
-		faults.env = { LD_PRELOAD: library, FAULTS_CONTROL: file, SSL_CERT_FILE: certificate, SSL_CERT_DIR: faults.folder,
+		faults.env = { LD_PRELOAD: tools.library, FAULTS_CONTROL: file, SSL_CERT_FILE: tools.certificate, SSL_CERT_DIR: tools.folder,
 			ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:detect_stack_use_after_return=1:verify_asan_link_order=0' };
-		// Any program names the calls.
-		execFileSync('true', { env: { ...process.env, LD_PRELOAD: library, FAULTS_CONTROL: file } });
-		faults.names = Array.from({ length: faults.number(0) }, (_, i) => text(faults.bytes(AT.names + i * NAME_SIZE, NAME_SIZE)));
 		return faults;
 	}
 
@@ -128,6 +122,26 @@ export class Faults {
 	}
 }
 
-export const stackText = (stack) => stack.map((frame) => `    ${frameText(frame)}\n`).join('');
+const frameTexts = new Map();
+
+// Asks for the words of the frames FILE+0xOFFSET of one file.
+async function nameFrames(file, offsets) {
+	const { stdout } = await run('addr2line', ['-Cfe', file, ...offsets]);
+	const lines = stdout.split('\n');
+	offsets.forEach((offset, i) => {
+		const [name, where] = lines.slice(2 * i);
+		const isKnown = name && name !== '??';
+		frameTexts.set(`${file}+${offset}`, isKnown ? `${name} (${path.relative(process.cwd(), where)})` : `${path.basename(file)}+${offset}`);
+	});
+}
+
+// Resolves with a stack in words, where the program has them. Other sweeps go on meanwhile.
+export async function stackText(stack) {
+	const unknown = stack.filter((frame) => !frameTexts.has(frame)).map((frame) => frame.split('+'));
+	for (const file of new Set(unknown.map(([name]) => name))) {
+		await nameFrames(file, unknown.filter(([name]) => name === file).map(([, offset]) => offset));
+	}
+	return stack.map((frame) => `    ${frameTexts.get(frame)}\n`).join('');
+}
 
 export const countDescriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;
