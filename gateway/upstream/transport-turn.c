@@ -469,6 +469,11 @@ void transport_on_timer(struct timeout *timer)
 	}
 	transport->is_in_turn = true;
 	switch (transport->state) {
+	case TRANSPORT_OPEN:
+		if (may_read(transport)) {
+			read_in(transport);
+		}
+		break;
 	case TRANSPORT_CONNECTING:
 		transport_fail_connect(
 			transport, transport->connect_error ? transport->connect_error : ETIMEDOUT);
@@ -476,11 +481,6 @@ void transport_on_timer(struct timeout *timer)
 	case TRANSPORT_TUNNEL:
 		transport_tunnel_timeout(transport, &failure);
 		transport_fail(transport, &failure);
-		break;
-	case TRANSPORT_OPEN:
-		if (may_read(transport)) {
-			read_in(transport);
-		}
 		break;
 	case TRANSPORT_HANDSHAKE:
 		on_handshake_timer(transport);
