@@ -16,7 +16,21 @@
 static const char *const groups[] = {"X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384",
 				     "P-256:P-384"};
 
-/* Writes what went wrong with @file of the key @key, in OpenSSL's words. */
+/* Empties OpenSSL's error queue. Returns whether it says that memory was missing: that need not be
+ * the last word, which may be about what could not be made without it. */
+static bool errors_lack_memory(void)
+{
+	bool lacks = false;
+	unsigned long error;
+
+	while ((error = ERR_get_error())) {
+		lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+	}
+	return lacks;
+}
+
+/* Writes what went wrong with @value of the key @key, in OpenSSL's words. Returns -EINVAL, or
+ * -ENOMEM if nothing is wrong with it. */
 static int refuse(char why[static TLS_SERVER_WHY_MAX], const char *key, const char *what,
 		  const char *value)
 {
@@ -28,8 +42,7 @@ static int refuse(char why[static TLS_SERVER_WHY_MAX], const char *key, const ch
 	}
 	snprintf(why, TLS_SERVER_WHY_MAX, "%s: expected %s, got '%s'%s%s%s", key, what, value,
 		 reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
-	ERR_clear_error();
-	return -EINVAL;
+	return errors_lack_memory() ? -ENOMEM : -EINVAL;
 }
 
 /* OpenSSL would ask on the terminal. */
@@ -65,15 +78,36 @@ static int use_certificate(SSL_CTX *context, const struct config_listener_tls *t
 		     : refuse(why, "key", "the private key of the certificate", key);
 }
 
+/* Whether OpenSSL says something about a group that it does not have. 3.0 does, 3.5 does not. */
+static bool tells_unknown(SSL_CTX *context)
+{
+	(void)SSL_CTX_set1_groups_list(context, "none");
+	unsigned long error = ERR_peek_error();
+
+	ERR_clear_error();
+	return error != 0;
+}
+
+/* Whether OpenSSL has not taken a list of groups because of memory. 3.0 does not always say so: what
+ * it says nothing about is then no group that it does not have. */
+static bool groups_lack_memory(SSL_CTX *context)
+{
+	return ERR_peek_error() ? errors_lack_memory() : tells_unknown(context);
+}
+
 static int use_groups(SSL_CTX *context)
 {
+	ERR_clear_error();
 	for (size_t i = 0; i < ARRAY_LENGTH(groups); i++) {
 		if (SSL_CTX_set1_groups_list(context, groups[i]) == 1) {
-			ERR_clear_error();
 			return 0;
 		}
+		/* Without memory, the next list might be taken, which is worse. */
+		if (groups_lack_memory(context)) {
+			return -ENOMEM;
+		}
 	}
-	ERR_clear_error();
+	/* Every OpenSSL has those of the last list. */
 	return -ENOMEM;
 }
 
@@ -198,11 +232,9 @@ int tls_server_new(const struct config_listener_tls *tls, char ret_why[static TL
 	ERR_clear_error();
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
-	if (!context) {
-		return -ENOMEM;
-	}
-	int r = fill(context, tls, ret_why);
+	int r = context ? fill(context, tls, ret_why) : -ENOMEM;
 
+	ERR_clear_error();
 	if (r < 0) {
 		SSL_CTX_free(context);
 		return r;
