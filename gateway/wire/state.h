@@ -72,7 +72,8 @@ struct wire_tls {
 	SSL *ssl;                 /* from then on */
 	struct wire_shake *shake; /* owned; NULL: the loop takes the handshake, or it is over */
 	/* Bytes that the client sent right after a handshake that the helper made, and that OpenSSL
-	 * has not read yet. NULL: none. */
+	 * has not read yet: of a record that comes in two parts, it reads the second and nothing
+	 * behind it. NULL: none. */
 	BIO *early;
 	struct tls_controls controls;
 	struct hello hello;
