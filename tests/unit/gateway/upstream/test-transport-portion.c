@@ -6,13 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "gateway/upstream/transport-state.h"
 #include "tests/unit/clock.h"
+#include "tests/unit/gateway/upstream/transport-case.h"
 
 enum {
 	ALONE = 288 * 1024,
@@ -20,104 +17,50 @@ enum {
 	SMALL = 2 * 1024,
 	ROOM = 100,
 	LONG = 8 * 1024 * 1024, /* more than the kernel takes at once */
-	PATIENCE_MS = 20000,
 	CROWD = 7,
 	ANOTHER_CROWD = 8,
 };
 
-static struct {
-	uv_loop_t loop;
-	struct turn turn;
-	char read_buffer[TRANSPORT_READ_SIZE];
-	struct transport *transport;
-	int listener, server;
-	bool is_connected, has_failed;
-	size_t n_asked; /* for how many bytes channel_read() was asked; 0: not at all */
-	size_t n_room;  /* 0: the transport's own */
-} one;
+static size_t n_asked; /* for how many bytes channel_read() was asked; 0: not at all */
+static size_t n_room;  /* 0: the transport's own */
 
 /* Takes the place of the program's, and reads a byte. */
 enum channel_result channel_read(struct channel *channel, char *data, size_t size,
 				 size_t *ret_n_read)
 {
 	assert_int_equal(recv(channel->fd, data, 1, 0), 1);
-	one.n_asked = size;
+	n_asked = size;
 	*ret_n_read = 1;
 	return CHANNEL_OK;
 }
 
-static void on_connected(void *userdata)
+static void on_byte(void *userdata, const char *data, size_t n)
 {
-	(void)userdata;
-	one.is_connected = true;
-}
-
-static void on_data(void *userdata, const char *data, size_t n)
-{
-	(void)userdata;
-	(void)data;
 	assert_int_equal(n, 1);
-}
-
-static void on_drained(void *userdata)
-{
-	(void)userdata;
+	on_data(userdata, data, n);
 }
 
 static char *on_room(void *userdata, size_t *ret_n)
 {
 	(void)userdata;
-	*ret_n = one.n_room;
-	return one.n_room ? one.read_buffer : NULL;
-}
-
-static void on_failed(void *userdata, const struct failure *failure)
-{
-	(void)userdata;
-	(void)failure;
-	one.has_failed = true;
+	*ret_n = n_room;
+	return n_room ? one.read_buffer : NULL;
 }
 
 static const struct transport_callbacks callbacks = {
 	.connected = on_connected,
-	.data = on_data,
+	.data = on_byte,
 	.room = on_room,
 	.drained = on_drained,
 	.failed = on_failed,
 };
 
-static void listen_at(struct address *ret_address)
+static int connect_with(struct turn *turn)
 {
-	socklen_t size = sizeof(ret_address->v4);
-
-	*ret_address = (struct address){
-		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(one.listener, &ret_address->any, size), 0);
-	assert_int_equal(listen(one.listener, 1), 0);
-	assert_int_equal(getsockname(one.listener, &ret_address->any, &size), 0);
-}
-
-static int open_transport(struct turn *turn)
-{
-	struct address address;
-
-	memset(&one, 0, sizeof(one));
-	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop);
-	listen_at(&address);
-	const struct transport_way way = {
-		.address = &address, .timeout_ms = PATIENCE_MS, .turn = turn};
-
-	assert_int_equal(
-		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
-		0);
-	one.server = accept(one.listener, NULL, NULL);
-	assert_true(one.server >= 0);
-	while (!one.is_connected && !one.has_failed) {
-		uv_run(&one.loop, UV_RUN_ONCE);
-	}
-	assert_false(one.has_failed);
+	n_asked = n_room = 0;
+	open_loop();
+	open_transport((struct transport_way){.turn = turn}, &callbacks);
+	run_until(&one.n_connected);
 	transport_set_crowd(one.transport, CROWD);
 	return 0;
 }
@@ -125,24 +68,13 @@ static int open_transport(struct turn *turn)
 static int setup(void **state)
 {
 	(void)state;
-	return open_transport(&one.turn);
+	return connect_with(&one.turn);
 }
 
 static int setup_without_turn(void **state)
 {
 	(void)state;
-	return open_transport(NULL);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	transport_free(one.transport);
-	turn_close(&one.turn);
-	close(one.listener);
-	close(one.server);
-	uv_run(&one.loop, UV_RUN_DEFAULT);
-	return uv_loop_close(&one.loop);
+	return connect_with(NULL);
 }
 
 /* A light item of another crowd has run @seconds ago. */
@@ -155,12 +87,12 @@ static void let_be_watched(uint32_t seconds)
 /* How much is asked for when the server has sent something. */
 static size_t portion(void)
 {
-	one.n_asked = 0;
-	assert_int_equal(send(one.server, "x", 1, 0), 1);
-	while (one.n_asked == 0 && !one.has_failed) {
+	n_asked = 0;
+	assert_int_equal(send(one.fd, "x", 1, 0), 1);
+	while (n_asked == 0 && one.n_failed == 0) {
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}
-	return one.n_asked;
+	return n_asked;
 }
 
 static void test_alone(void **state)
@@ -211,9 +143,9 @@ static void test_room(void **state)
 {
 	(void)state;
 	let_be_watched(0);
-	one.n_room = ROOM;
+	n_room = ROOM;
 	assert_int_equal(portion(), ROOM);
-	one.n_room = sizeof(one.read_buffer);
+	n_room = sizeof(one.read_buffer);
 	assert_int_equal(portion(), WATCHED);
 }
 
@@ -228,27 +160,27 @@ static void test_only_what_is_due(void **state)
 	portion();
 	assert_int_equal(transport_write(one.transport, bytes, sizeof(bytes)), 0);
 	assert_true(transport_waiting(one.transport) > 0);
-	while (n < sizeof(bytes) && !one.has_failed) {
-		ssize_t r = recv(one.server, bytes, sizeof(bytes), MSG_DONTWAIT);
+	while (n < sizeof(bytes) && one.n_failed == 0) {
+		ssize_t r = recv(one.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 		n += r > 0 ? (size_t)r : 0;
 		uv_run(&one.loop, UV_RUN_NOWAIT);
 	}
 	assert_int_equal(n, sizeof(bytes));
-	assert_false(one.has_failed);
+	assert_int_equal(one.n_failed, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_all)
 		TEST(test_alone),
 		TEST(test_watched),
 		TEST(test_heavy),
 		TEST(test_crowded),
 		TEST(test_room),
 		TEST(test_only_what_is_due),
-		cmocka_unit_test_setup_teardown(test_without_turn, setup_without_turn, teardown),
+		cmocka_unit_test_setup_teardown(test_without_turn, setup_without_turn, close_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,69 +6,41 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "gateway/upstream/transport-state.h"
 #include "tests/unit/clock.h"
-#include "tests/unit/loopback.h"
+#include "tests/unit/gateway/upstream/transport-case.h"
 
 enum {
 	N_TRANSPORTS = 3,
-	PATIENCE_MS = 20000,
 	BUSY_MS = 20, /* longer than a time-out of 1 */
 };
 
-static struct {
-	uv_loop_t loop;
-	struct turn turn;
-	char read_buffer[TRANSPORT_READ_SIZE];
-	struct transport *transports[N_TRANSPORTS];
-	struct address address; /* of the server */
-	int listener;
-	unsigned n_connected, n_failed;
-	struct failure failure; /* the last one */
-} one;
+static struct transport *transports[N_TRANSPORTS];
 
-static void on_connected(void *userdata)
+static void on_connected_late(void *userdata)
 {
-	(void)userdata;
-	one.n_connected++;
+	on_connected(userdata);
 	clock_pass_us(TURN_ALONE_US);
 }
 
-static void on_failed(void *userdata, const struct failure *failure)
-{
-	(void)userdata;
-	one.failure = *failure;
-	one.n_failed++;
-}
-
 static const struct transport_callbacks callbacks = {
-	.connected = on_connected,
+	.connected = on_connected_late,
 	.failed = on_failed,
 };
 
 static int setup(void **state)
 {
-	struct address address = {
-		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-
 	(void)state;
-	memset(&one, 0, sizeof(one));
-	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop);
-	one.listener = loopback_listen(&address.any, N_TRANSPORTS);
-	one.address = address;
+	open_loop();
+	listen_for(N_TRANSPORTS);
 	const struct transport_way way = {
-		.address = &address, .timeout_ms = PATIENCE_MS, .turn = &one.turn};
+		.address = &one.address, .timeout_ms = PATIENCE_MS, .turn = &one.turn};
 
 	for (size_t i = 0; i < N_TRANSPORTS; i++) {
 		assert_int_equal(transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL,
-					       &one.transports[i]),
+					       &transports[i]),
 				 0);
 	}
 	return 0;
@@ -76,14 +48,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < N_TRANSPORTS; i++) {
-		transport_free(one.transports[i]);
+		transports[i] = transport_free(transports[i]);
 	}
-	turn_close(&one.turn);
-	close(one.listener);
-	uv_run(&one.loop, UV_RUN_DEFAULT);
-	return uv_loop_close(&one.loop);
+	return close_all(state);
 }
 
 /* One that takes long is one an iteration. */
@@ -104,7 +72,7 @@ static void test_one_after_the_other(void **state)
 /* No time-out while it is the thread that is late, not the server. */
 static void test_no_timeout_meanwhile(void **state)
 {
-	struct transport *transport = one.transports[0];
+	struct transport *transport = transports[0];
 
 	(void)state;
 	turn_add_last(&one.turn, &transport->item);
@@ -126,7 +94,7 @@ static void test_late_thread(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_TRANSPORTS; i++) {
-		one.transports[i] = transport_free(one.transports[i]);
+		transports[i] = transport_free(transports[i]);
 	}
 	assert_int_equal(
 		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &transport), 0);
@@ -158,11 +126,10 @@ static void test_server_ends(void **state)
 	while (n_acceptable() < N_TRANSPORTS) {
 		uv_sleep(LOOPBACK_STEP_MS);
 	}
-	close(one.listener);
-	one.listener = -1;
+	close_fd(&one.listener);
 	/* All are reset before the loop looks: otherwise some are connected first. */
 	for (size_t i = 0; i < N_TRANSPORTS; i++) {
-		loopback_wait(one.transports[i]->channel.fd, 0);
+		loopback_wait(transports[i]->channel.fd, 0);
 	}
 	while (one.n_failed + one.n_connected < N_TRANSPORTS) {
 		uv_run(&one.loop, UV_RUN_ONCE);
