@@ -72,14 +72,14 @@ static void test_connected(void **state)
 	assert_int_equal(one.n_connected, 1);
 	assert_int_equal(one.transport->state, TRANSPORT_OPEN);
 	assert_false(timeout_is_set(&one.transport->timer));
-	assert_int_equal(one.n_reads + one.n_tunnelling + one.n_failed, 0);
+	assert_int_equal(fake.n_reads + one.n_tunnelling + one.n_failed, 0);
 }
 
 static void test_not_connected(void **state)
 {
 	(void)state;
 	enter(TRANSPORT_CONNECTING);
-	one.socket_error = ECONNREFUSED;
+	fake.socket_error = ECONNREFUSED;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_connected, 0);
 	assert_failed(FAILURE_CONNECT_REFUSED, NULL);
@@ -89,7 +89,7 @@ static void test_unknown_error(void **state)
 {
 	(void)state;
 	enter(TRANSPORT_CONNECTING);
-	one.socket_errno = ENOBUFS;
+	fake.socket_errno = ENOBUFS;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_connected, 0);
 	assert_failed(FAILURE_INTERNAL, "No buffer space available");
@@ -123,7 +123,7 @@ static void test_tunnel_of_socks(void **state)
 	assert_null(transport->tunnel);
 	assert_false(timeout_is_set(&transport->timer));
 	/* The bytes behind the proxy's answer are read in the next turn. */
-	assert_int_equal(one.n_reads, 0);
+	assert_int_equal(fake.n_reads, 0);
 }
 
 static void test_tunnel_of_http(void **state)
@@ -146,7 +146,7 @@ static void test_freed_by_tunnelling(void **state)
 {
 	(void)state;
 	enter_with_proxy(EGRESS_HTTP);
-	one.frees = true;
+	fake.frees = true;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_tunnelling, 1);
 	assert_int_equal(proxy.n_turns, 0);
@@ -167,19 +167,19 @@ static void test_secured(void **state)
 
 	(void)state;
 	enter(TRANSPORT_HANDSHAKE);
-	one.shaken = CHANNEL_AGAIN;
+	fake.shaken = CHANNEL_AGAIN;
 	turn(UV_READABLE);
-	assert_int_equal(one.n_shakes, 1);
+	assert_int_equal(fake.n_shakes, 1);
 	assert_int_equal(transport->state, TRANSPORT_HANDSHAKE);
 	assert_false(transport->has_begun);
 	assert_true(is_timed());
-	one.shaken = CHANNEL_OK;
+	fake.shaken = CHANNEL_OK;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_secured, 1);
-	assert_int_equal(one.n_pushes, 1);
+	assert_int_equal(fake.n_pushes, 1);
 	assert_int_equal(transport->state, TRANSPORT_OPEN);
 	assert_false(timeout_is_set(&transport->timer));
-	assert_int_equal(one.n_held + one.n_failed + one.n_reads, 0);
+	assert_int_equal(one.n_held + one.n_failed + fake.n_reads, 0);
 }
 
 /* What came with the end of the handshake is read. */
@@ -187,7 +187,7 @@ static void test_secured_with_more(void **state)
 {
 	(void)state;
 	enter(TRANSPORT_HANDSHAKE);
-	one.has_pending = true;
+	fake.has_pending = true;
 	turn(UV_READABLE);
 	assert_true(is_planned());
 }
@@ -204,7 +204,7 @@ static void test_secured_by_helper(void **state)
 	one.transport->step = last;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_secured, 1);
-	assert_int_equal(one.n_shakes, 0);
+	assert_int_equal(fake.n_shakes, 0);
 	assert_null(one.transport->step);
 }
 
@@ -217,7 +217,7 @@ static void test_secured_and_broken(void **state)
 	turn(UV_READABLE);
 	assert_int_equal(one.n_secured, 1);
 	assert_int_equal(one.n_failed, 0);
-	one.read = CHANNEL_AGAIN;
+	fake.read = CHANNEL_AGAIN;
 	turn(UV_READABLE);
 	assert_failed(FAILURE_CONNECTION_LOST, "broken before");
 }
@@ -226,17 +226,17 @@ static void test_freed_by_secured(void **state)
 {
 	(void)state;
 	enter(TRANSPORT_HANDSHAKE);
-	one.frees = true;
+	fake.frees = true;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_secured, 1);
-	assert_int_equal(one.n_pushes, 0);
+	assert_int_equal(fake.n_pushes, 0);
 }
 
 static void test_no_tls(void **state)
 {
 	(void)state;
 	enter(TRANSPORT_HANDSHAKE);
-	one.shaken = CHANNEL_BROKEN;
+	fake.shaken = CHANNEL_BROKEN;
 	turn(UV_READABLE);
 	assert_failed(FAILURE_TLS_HANDSHAKE, "no TLS");
 }
@@ -245,7 +245,7 @@ static void test_broken_handshake(void **state)
 {
 	(void)state;
 	enter(TRANSPORT_HANDSHAKE);
-	one.shaken = CHANNEL_AGAIN;
+	fake.shaken = CHANNEL_AGAIN;
 	one.transport->broken = "broken before";
 	turn(UV_READABLE);
 	assert_failed(FAILURE_CONNECTION_LOST, "broken before");
@@ -258,7 +258,7 @@ static void test_begun_and_slow(void **state)
 
 	(void)state;
 	enter(TRANSPORT_HANDSHAKE);
-	one.shaken = CHANNEL_AGAIN;
+	fake.shaken = CHANNEL_AGAIN;
 	transport->channel.n_received = transport->channel.n_answered = 7;
 	turn(UV_READABLE);
 	transport_on_timer(&transport->timer);
@@ -280,13 +280,13 @@ static void test_begun_and_slow(void **state)
 static void begin_slowly(void)
 {
 	enter(TRANSPORT_HANDSHAKE);
-	one.shaken = CHANNEL_AGAIN;
+	fake.shaken = CHANNEL_AGAIN;
 	one.transport->channel.n_received = 1;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_held, 0);
 	transport_on_timer(&one.transport->timer);
 	assert_int_equal(one.n_held, 1);
-	one.shaken = CHANNEL_OK;
+	fake.shaken = CHANNEL_OK;
 }
 
 static void test_slow_and_secured(void **state)
@@ -302,7 +302,7 @@ static void test_freed_by_held(void **state)
 {
 	(void)state;
 	begin_slowly();
-	one.frees = true;
+	fake.frees = true;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_held, 2);
 	assert_int_equal(one.n_secured, 0);
@@ -327,7 +327,7 @@ static void let_wait_in_clear(void)
 	static const char bytes[2 * N_CLEAR];
 
 	enter(TRANSPORT_HANDSHAKE);
-	one.shaken = CHANNEL_AGAIN;
+	fake.shaken = CHANNEL_AGAIN;
 	assert_int_equal(buffer_append(&one.transport->out, bytes, sizeof(bytes)), 0);
 	one.transport->n_clear = N_CLEAR;
 }
@@ -338,28 +338,28 @@ static void test_clear_text_first(void **state)
 
 	(void)state;
 	let_wait_in_clear();
-	one.n_taken = 20;
+	fake.n_taken = 20;
 	turn(UV_WRITABLE);
 	assert_int_equal(transport->n_clear, N_CLEAR - 20);
-	assert_int_equal(one.n_shakes, 0);
-	one.n_taken = 2 * N_CLEAR;
+	assert_int_equal(fake.n_shakes, 0);
+	fake.n_taken = 2 * N_CLEAR;
 	turn(UV_WRITABLE);
 	assert_int_equal(transport->n_clear, 0);
 	assert_int_equal(transport->out.n, N_CLEAR);
-	assert_int_equal(one.n_shakes, 1);
+	assert_int_equal(fake.n_shakes, 1);
 	/* What was written since is for TLS. */
 	turn(UV_READABLE);
 	assert_int_equal(transport->out.n, N_CLEAR);
-	assert_int_equal(one.n_writes, 2);
+	assert_int_equal(fake.n_writes, 2);
 }
 
 static void test_broken_clear_text(void **state)
 {
 	(void)state;
 	let_wait_in_clear();
-	one.written = CHANNEL_BROKEN;
+	fake.written = CHANNEL_BROKEN;
 	turn(UV_WRITABLE);
-	assert_int_equal(one.n_shakes, 0);
+	assert_int_equal(fake.n_shakes, 0);
 	assert_failed(FAILURE_CONNECTION_LOST, "no writing");
 }
 
@@ -369,7 +369,7 @@ static void test_not_in_helper(void **state)
 	enter(TRANSPORT_HANDSHAKE);
 	lend();
 	turn(UV_READABLE);
-	assert_int_equal(one.n_shakes, 0);
+	assert_int_equal(fake.n_shakes, 0);
 	/* Nor is its time over then. */
 	transport_on_timer(&one.transport->timer);
 	assert_time(1000);

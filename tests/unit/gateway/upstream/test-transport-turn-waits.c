@@ -20,14 +20,14 @@ static void set_weight(bool is_heavy)
 
 static void report(int events)
 {
-	one.on_poll(&one.transport->poll, 0, events);
+	fake.on_poll(&one.transport->poll, 0, events);
 }
 
 /* As libuv does it. */
 static void report_error(void)
 {
 	uv_poll_stop(&one.transport->poll);
-	one.on_poll(&one.transport->poll, UV_EIO, 0);
+	fake.on_poll(&one.transport->poll, UV_EIO, 0);
 }
 
 static bool waits(void)
@@ -39,7 +39,7 @@ static void test_without_turn(void **state)
 {
 	(void)state;
 	report(UV_READABLE);
-	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(fake.n_reads, 1);
 	assert_false(waits());
 }
 
@@ -50,14 +50,14 @@ static void test_light(void **state)
 	(void)state;
 	set_weight(false);
 	report(UV_READABLE);
-	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(fake.n_reads, 1);
 	assert_false(waits());
 	assert_int_equal(transport->n_reports, 0);
 	assert_int_equal(transport->events_due, 0);
 	report(UV_WRITABLE);
-	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(fake.n_reads, 1);
 	transport_on_timer(&transport->timer);
-	assert_int_equal(one.n_reads, 2);
+	assert_int_equal(fake.n_reads, 2);
 	assert_false(transport->is_in_timer);
 }
 
@@ -68,7 +68,7 @@ static void test_spent(void **state)
 	set_weight(false);
 	clock_pass_us(2 * TURN_ITEM_US);
 	report(UV_READABLE);
-	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(fake.n_reads, 1);
 	assert_int_equal(one.transport->item.spent.us, 0);
 }
 
@@ -84,7 +84,7 @@ static void test_heavy(void **state)
 	assert_int_equal(transport->n_reports, 1);
 	report(UV_READABLE);
 	assert_int_equal(transport->events_due, UV_READABLE | UV_WRITABLE);
-	assert_int_equal(one.n_reads, 0);
+	assert_int_equal(fake.n_reads, 0);
 	while (transport->n_reports < TRANSPORT_REPORTS_MAX - 1) {
 		report(UV_WRITABLE);
 	}
@@ -95,7 +95,7 @@ static void test_heavy(void **state)
 	assert_int_equal(transport->events, 0);
 	turn_remove(&one.turn, &transport->item);
 	transport_on_turn(&transport->item);
-	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(fake.n_reads, 1);
 	assert_int_equal(transport->events_due, 0);
 	assert_int_equal(transport->n_reports, 0);
 	assert_true(uv_is_active((uv_handle_t *)&transport->poll));
@@ -109,7 +109,7 @@ static void test_heavy_timer(void **state)
 	set_weight(true);
 	transport_on_timer(&transport->timer);
 	assert_true(waits());
-	assert_int_equal(one.n_reads, 0);
+	assert_int_equal(fake.n_reads, 0);
 	assert_int_equal(transport->events_due, UV_READABLE);
 	assert_int_equal(transport->n_reports, 0);
 	assert_false(transport->is_in_timer);
@@ -124,10 +124,10 @@ static void test_handshake(void **state)
 	(void)state;
 	set_weight(false);
 	one.transport->state = TRANSPORT_HANDSHAKE;
-	one.shaken = CHANNEL_AGAIN;
+	fake.shaken = CHANNEL_AGAIN;
 	report(UV_READABLE);
 	assert_true(waits());
-	assert_int_equal(one.n_shakes, 0);
+	assert_int_equal(fake.n_shakes, 0);
 	assert_int_equal(one.transport->n_reports, 1);
 	/* The time that it waits is not the server's. */
 	transport_on_timer(&one.transport->timer);
@@ -152,7 +152,7 @@ static void test_in_helper(void **state)
 	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
 	assert_false(waits());
 	assert_int_equal(transport->events_due, UV_READABLE);
-	assert_int_equal(one.n_shakes, 0);
+	assert_int_equal(fake.n_shakes, 0);
 }
 
 /* Who has no owner waits for nobody. */
@@ -165,13 +165,13 @@ static void test_finishing(void **state)
 	transport->state = TRANSPORT_FINISHING;
 	transport->out.n = 0;
 	assert_int_equal(buffer_append(&transport->out, "text", 4), 0);
-	one.n_taken = 1;
+	fake.n_taken = 1;
 	report(UV_WRITABLE);
 	assert_false(waits());
-	assert_int_equal(one.n_writes, 1);
+	assert_int_equal(fake.n_writes, 1);
 	/* Nor has it a turn that it asked for before. */
 	transport_on_turn(&transport->item);
-	assert_int_equal(one.n_writes, 1);
+	assert_int_equal(fake.n_writes, 1);
 }
 
 /* An error of the poll is no reason to wait, nor to forget what the server has sent before. */
@@ -181,15 +181,15 @@ static void test_poll_failed(void **state)
 
 	(void)state;
 	set_weight(true);
-	one.socket_error = EPIPE;
-	one.n_read = 1;
+	fake.socket_error = EPIPE;
+	fake.n_read = 1;
 	report_error();
 	assert_false(waits());
 	assert_int_equal(one.n_data, 1);
 	assert_int_equal(one.n_failed, 0);
 	assert_string_equal(transport->broken, "Broken pipe");
-	one.n_read = 0;
-	one.read = CHANNEL_AGAIN;
+	fake.n_read = 0;
+	fake.read = CHANNEL_AGAIN;
 	report_error();
 	assert_failed(FAILURE_CONNECTION_LOST, "Broken pipe");
 }
@@ -200,8 +200,8 @@ static void test_timer_is_a_turn(void **state)
 	struct transport *transport = one.transport;
 
 	(void)state;
-	one.n_read = 1;
-	one.pauses = true;
+	fake.n_read = 1;
+	fake.pauses = true;
 	transport_on_timer(&transport->timer);
 	assert_int_equal(one.n_data, 1);
 	assert_false(transport->is_in_turn);
@@ -215,7 +215,7 @@ static void test_timer_plans(void **state)
 	struct transport *transport = one.transport;
 
 	(void)state;
-	one.has_pending = true;
+	fake.has_pending = true;
 	transport_on_timer(&transport->timer);
 	assert_true(is_planned());
 	assert_int_equal(uv_timer_get_due_in(&transport->timer.uv), 1);
@@ -227,7 +227,7 @@ static void test_timer_plans(void **state)
 static void test_flooded(void **state)
 {
 	(void)state;
-	one.read = CHANNEL_BROKEN;
+	fake.read = CHANNEL_BROKEN;
 	one.transport->channel.error = "too much";
 	one.transport->channel.controls.are_too_many = true;
 	turn(UV_READABLE);
@@ -249,7 +249,7 @@ static void test_pressed(void **state)
 	one.transport->turn = NULL;
 	turn(UV_READABLE);
 	assert_false(one.transport->channel.is_pressed);
-	assert_int_equal(one.n_reads, 3);
+	assert_int_equal(fake.n_reads, 3);
 }
 
 /* The kernel does not watch the socket. */
@@ -259,9 +259,9 @@ static void refuse_watch(enum transport_state state)
 
 	transport->state = state;
 	transport->events = 0;
-	one.watch_error = -ENOMEM;
+	fake.watch_error = -ENOMEM;
 	transport_update_poll(transport);
-	assert_int_equal(one.n_watches, 1);
+	assert_int_equal(fake.n_watches, 1);
 	assert_true(is_planned());
 	assert_int_equal(uv_timer_get_due_in(&transport->timer.uv), 0);
 	transport->timer.callback(&transport->timer);
@@ -300,7 +300,7 @@ static void test_unwatched_in_helper(void **state)
 	(void)state;
 	transport->state = TRANSPORT_HANDSHAKE;
 	transport->events = 0;
-	one.watch_error = -ENOMEM;
+	fake.watch_error = -ENOMEM;
 	transport_update_poll(transport);
 	lend();
 	transport->timer.callback(&transport->timer);

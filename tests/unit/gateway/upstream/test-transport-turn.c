@@ -30,20 +30,20 @@ static void test_read(void **state)
 	struct transport *transport = one.transport;
 
 	(void)state;
-	one.n_read = 5;
+	fake.n_read = 5;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_data, 1);
 	assert_false(timeout_is_set(&transport->timer));
-	one.has_pending = true;
+	fake.has_pending = true;
 	turn(UV_READABLE);
 	assert_true(is_planned());
 	assert_int_equal(one.n_held + one.n_ended + one.n_failed, 0);
-	one.has_pending = false;
-	one.read = CHANNEL_AGAIN;
-	one.n_read = 0;
+	fake.has_pending = false;
+	fake.read = CHANNEL_AGAIN;
+	fake.n_read = 0;
 	timeout_stop(&transport->timer);
 	turn(UV_READABLE);
-	assert_int_equal(one.n_reads, 3);
+	assert_int_equal(fake.n_reads, 3);
 	assert_int_equal(one.n_data, 2);
 	assert_false(timeout_is_set(&transport->timer));
 	assert_int_equal(one.n_held + one.n_ended + one.n_failed, 0);
@@ -57,12 +57,12 @@ static void test_not_read(void **state)
 
 	(void)state;
 	turn(UV_WRITABLE);
-	assert_int_equal(one.n_reads, 0);
+	assert_int_equal(fake.n_reads, 0);
 	transport->channel.read_wants_write = true;
 	turn(UV_WRITABLE);
-	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(fake.n_reads, 1);
 	turn(UV_READABLE);
-	assert_int_equal(one.n_reads, 2);
+	assert_int_equal(fake.n_reads, 2);
 	transport->is_paused = true;
 	turn(UV_READABLE);
 	transport_on_timer(&transport->timer);
@@ -70,12 +70,12 @@ static void test_not_read(void **state)
 	transport->has_ended = true;
 	turn(UV_READABLE);
 	transport_on_timer(&transport->timer);
-	assert_int_equal(one.n_reads, 2);
+	assert_int_equal(fake.n_reads, 2);
 	transport->has_ended = false;
 	transport->state = TRANSPORT_FAILED;
 	turn(UV_READABLE);
 	transport_on_timer(&transport->timer);
-	assert_int_equal(one.n_reads, 2);
+	assert_int_equal(fake.n_reads, 2);
 	/* Nor is a turn planned. */
 	transport_plan_turn(transport);
 	assert_false(timeout_is_set(&transport->timer));
@@ -84,7 +84,7 @@ static void test_not_read(void **state)
 static void test_ended(void **state)
 {
 	(void)state;
-	one.read = CHANNEL_ENDED;
+	fake.read = CHANNEL_ENDED;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_ended, 1);
 	assert_true(one.transport->has_ended);
@@ -96,10 +96,10 @@ static void test_ended(void **state)
 static void read_broken(enum channel_result result)
 {
 	one.transport->broken = "broken before";
-	one.read = CHANNEL_OK;
+	fake.read = CHANNEL_OK;
 	turn(UV_READABLE);
 	assert_true(is_planned());
-	one.read = result;
+	fake.read = result;
 	one.transport->channel.error = "broken now";
 	turn(UV_READABLE);
 	assert_int_equal(one.n_ended, 0);
@@ -128,7 +128,7 @@ static void test_broken_twice(void **state)
 static void test_broken(void **state)
 {
 	(void)state;
-	one.read = CHANNEL_BROKEN;
+	fake.read = CHANNEL_BROKEN;
 	one.transport->channel.error = "broken now";
 	turn(UV_READABLE);
 	assert_failed(FAILURE_CONNECTION_LOST, "broken now");
@@ -138,9 +138,9 @@ static void test_broken(void **state)
 static void test_freed_by_data(void **state)
 {
 	(void)state;
-	one.frees = true;
-	one.n_read = 1;
-	one.read = CHANNEL_ENDED;
+	fake.frees = true;
+	fake.n_read = 1;
+	fake.read = CHANNEL_ENDED;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_data, 1);
 	assert_int_equal(one.n_ended, 0);
@@ -150,8 +150,8 @@ static void test_freed_by_data(void **state)
 static void test_freed_by_message(void **state)
 {
 	(void)state;
-	one.frees = true;
-	one.is_in_message = true;
+	fake.frees = true;
+	fake.is_in_message = true;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_held, 1);
 	assert_null(one.transport);
@@ -165,19 +165,19 @@ static void test_poll_in_turn(void **state)
 	(void)state;
 	turn(UV_READABLE);
 	assert_int_equal(transport->events, UV_READABLE);
-	one.n_watches = 0;
-	one.n_read = 1;
-	one.pauses = true;
+	fake.n_watches = 0;
+	fake.n_read = 1;
+	fake.pauses = true;
 	turn(UV_READABLE);
 	assert_true(transport->is_paused);
 	assert_false(transport->is_in_turn);
 	assert_int_equal(transport->events, 0);
 	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
-	assert_int_equal(one.n_watches, 0);
-	one.pauses = false;
+	assert_int_equal(fake.n_watches, 0);
+	fake.pauses = false;
 	transport_pause(transport, false);
 	transport_update_poll(transport);
-	assert_int_equal(one.n_watches, 1);
+	assert_int_equal(fake.n_watches, 1);
 	assert_int_equal(transport->events, UV_READABLE);
 	assert_true(uv_is_active((uv_handle_t *)&transport->poll));
 }
@@ -188,7 +188,7 @@ static void test_poll_left_alone(void **state)
 	struct transport *transport = one.transport;
 
 	(void)state;
-	one.n_watches = 0;
+	fake.n_watches = 0;
 	transport->events = 0;
 	transport->is_in_turn = true;
 	transport_update_poll(transport);
@@ -198,11 +198,11 @@ static void test_poll_left_alone(void **state)
 	transport->n_reports = 0;
 	transport->step = &step;
 	transport_update_poll(transport);
-	assert_int_equal(one.n_watches, 0);
+	assert_int_equal(fake.n_watches, 0);
 	step.job.state = JOB_IDLE;
 	transport->n_reports = TRANSPORT_REPORTS_MAX - 1;
 	transport_update_poll(transport);
-	assert_int_equal(one.n_watches, 1);
+	assert_int_equal(fake.n_watches, 1);
 	transport->step = NULL;
 }
 
@@ -212,25 +212,25 @@ static void test_written(void **state)
 
 	(void)state;
 	let_wait(N_WAITING);
-	one.n_taken = 1;
+	fake.n_taken = 1;
 	turn(UV_READABLE);
-	assert_int_equal(one.n_writes, 0);
+	assert_int_equal(fake.n_writes, 0);
 	turn(UV_WRITABLE);
-	assert_int_equal(one.n_writes, 1);
+	assert_int_equal(fake.n_writes, 1);
 	assert_int_equal(transport->out.n, N_WAITING - 1);
 	assert_int_equal(transport->events, UV_READABLE | UV_WRITABLE);
 	transport->channel.write_wants_read = true;
 	turn(UV_WRITABLE);
-	assert_int_equal(one.n_writes, 1);
+	assert_int_equal(fake.n_writes, 1);
 	turn(UV_READABLE);
-	assert_int_equal(one.n_writes, 2);
-	one.n_taken = N_WAITING;
+	assert_int_equal(fake.n_writes, 2);
+	fake.n_taken = N_WAITING;
 	turn(UV_READABLE);
 	assert_int_equal(transport->out.n, 0);
 	assert_false(timeout_is_set(&transport->timer));
 	assert_int_equal(one.n_drained + one.n_failed + one.n_held, 0);
 	turn(UV_READABLE | UV_WRITABLE);
-	assert_int_equal(one.n_writes, 3);
+	assert_int_equal(fake.n_writes, 3);
 }
 
 static void test_drained(void **state)
@@ -240,7 +240,7 @@ static void test_drained(void **state)
 	(void)state;
 	let_wait(TRANSPORT_LOW_WATER + 2);
 	transport->is_congested = true;
-	one.n_taken = 1;
+	fake.n_taken = 1;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_drained, 0);
 	assert_true(transport->is_congested);
@@ -263,12 +263,12 @@ static void test_broken_write(void **state)
 	(void)state;
 	let_wait(N_WAITING);
 	one.transport->is_congested = true;
-	one.written = CHANNEL_BROKEN;
+	fake.written = CHANNEL_BROKEN;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_drained + one.n_failed, 0);
 	assert_int_equal(one.transport->out.n, 0);
 	assert_true(is_planned());
-	one.read = CHANNEL_AGAIN;
+	fake.read = CHANNEL_AGAIN;
 	transport_on_timer(&one.transport->timer);
 	assert_failed(FAILURE_CONNECTION_LOST, "no writing");
 }
@@ -278,12 +278,12 @@ static void test_freed_by_drained(void **state)
 	(void)state;
 	let_wait(N_WAITING);
 	one.transport->is_congested = true;
-	one.n_taken = N_WAITING;
-	one.frees = true;
-	one.is_in_message = true;
+	fake.n_taken = N_WAITING;
+	fake.frees = true;
+	fake.is_in_message = true;
 	turn(UV_WRITABLE | UV_READABLE);
 	assert_int_equal(one.n_drained, 1);
-	assert_int_equal(one.n_held + one.n_reads, 0);
+	assert_int_equal(one.n_held + fake.n_reads, 0);
 	assert_null(one.transport);
 }
 
@@ -294,8 +294,8 @@ static void test_message_of_write(void **state)
 
 	(void)state;
 	let_wait(N_WAITING);
-	one.n_taken = 1;
-	one.is_in_message = true;
+	fake.n_taken = 1;
+	fake.is_in_message = true;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_held, 1);
 	assert_true(is_timed());
@@ -305,12 +305,12 @@ static void test_message_of_write(void **state)
 	assert_in_range(uv_timer_get_due_in(&transport->timer.uv), MESSAGE_MS - 1, 2 * MESSAGE_MS);
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_held, 1);
-	one.is_in_message = false;
+	fake.is_in_message = false;
 	turn(UV_WRITABLE);
 	assert_int_equal(one.n_held, 2);
 	assert_false(timeout_is_set(&transport->timer));
 	assert_int_equal(transport->message_deadline, 0);
-	assert_int_equal(one.n_reads + one.n_failed, 0);
+	assert_int_equal(fake.n_reads + one.n_failed, 0);
 }
 
 /* A planned turn stays planned, and the message gets its time then. */
@@ -320,11 +320,11 @@ static void test_message_and_plan(void **state)
 
 	(void)state;
 	transport_plan_turn(transport);
-	one.is_in_message = true;
+	fake.is_in_message = true;
 	transport_watch_message(transport);
 	assert_true(is_planned());
 	assert_true(transport->message_deadline > 0);
-	one.is_in_message = false;
+	fake.is_in_message = false;
 	transport_watch_message(transport);
 	assert_true(is_planned());
 	assert_int_equal(transport->message_deadline, 0);
@@ -332,8 +332,8 @@ static void test_message_and_plan(void **state)
 
 static void begin_message(void)
 {
-	one.is_in_message = true;
-	one.read = CHANNEL_AGAIN;
+	fake.is_in_message = true;
+	fake.read = CHANNEL_AGAIN;
 	turn(UV_READABLE);
 	assert_true(is_timed());
 	assert_int_equal(one.n_held, 1);
@@ -351,7 +351,7 @@ static void test_message_too_late(void **state)
 	(void)state;
 	begin_message();
 	end_message_time();
-	assert_int_equal(one.n_reads, 2);
+	assert_int_equal(fake.n_reads, 2);
 	assert_failed(FAILURE_CONNECTION_LOST, "a TLS message did not arrive completely in time");
 	/* Nobody is told what is not held any more. */
 	assert_int_equal(one.n_held, 1);
@@ -361,13 +361,13 @@ static void test_message_at_last(void **state)
 {
 	(void)state;
 	begin_message();
-	one.is_in_message = false;
+	fake.is_in_message = false;
 	end_message_time();
 	assert_int_equal(one.n_failed, 0);
 	assert_int_equal(one.n_held, 2);
 	assert_false(one.transport->message_is_late);
 	/* The next one has its own time. */
-	one.is_in_message = true;
+	fake.is_in_message = true;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_failed, 0);
 	assert_true(is_timed());
@@ -392,7 +392,7 @@ static void test_nobody_is_told(void **state)
 
 	(void)state;
 	transport_hand_over(one.transport, &without, NULL);
-	one.is_in_message = true;
+	fake.is_in_message = true;
 	turn(UV_READABLE);
 	assert_int_equal(one.n_held, 0);
 	assert_true(one.transport->message_counts);

@@ -25,27 +25,37 @@ static struct {
 	struct transport *transport;
 	struct address address; /* of the server */
 	int listener, fd;       /* the server's; -1: closed */
-	unsigned n_tunnelling, n_connected, n_secured, n_drained, n_ended, n_failed;
+	/* What the owner was told, and what he does then; NULL: nothing. */
+	unsigned n_tunnelling, n_connected, n_secured, n_data, n_held, n_drained, n_ended, n_failed;
+	void (*act)(void);
 	size_t n_received;
 	struct failure failure; /* the last one */
 } one;
 
+static inline void tell(unsigned *counter)
+{
+	++*counter;
+	if (one.act) {
+		one.act();
+	}
+}
+
 static inline void on_tunnelling(void *userdata)
 {
 	(void)userdata;
-	one.n_tunnelling++;
+	tell(&one.n_tunnelling);
 }
 
 static inline void on_connected(void *userdata)
 {
 	(void)userdata;
-	one.n_connected++;
+	tell(&one.n_connected);
 }
 
 static inline void on_secured(void *userdata)
 {
 	(void)userdata;
-	one.n_secured++;
+	tell(&one.n_secured);
 }
 
 static inline void on_data(void *userdata, const char *data, size_t n)
@@ -53,25 +63,32 @@ static inline void on_data(void *userdata, const char *data, size_t n)
 	(void)userdata;
 	(void)data;
 	one.n_received += n;
+	tell(&one.n_data);
+}
+
+static inline void on_held(void *userdata)
+{
+	(void)userdata;
+	tell(&one.n_held);
 }
 
 static inline void on_drained(void *userdata)
 {
 	(void)userdata;
-	one.n_drained++;
+	tell(&one.n_drained);
 }
 
 static inline void on_ended(void *userdata)
 {
 	(void)userdata;
-	one.n_ended++;
+	tell(&one.n_ended);
 }
 
 static inline void on_failed(void *userdata, const struct failure *failure)
 {
 	(void)userdata;
 	one.failure = *failure;
-	one.n_failed++;
+	tell(&one.n_failed);
 }
 
 static const struct transport_callbacks counting = {
@@ -79,6 +96,7 @@ static const struct transport_callbacks counting = {
 	.connected = on_connected,
 	.secured = on_secured,
 	.data = on_data,
+	.held = on_held,
 	.drained = on_drained,
 	.ended = on_ended,
 	.failed = on_failed,

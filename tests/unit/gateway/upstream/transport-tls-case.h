@@ -40,7 +40,7 @@ static inline char *on_room(void *userdata, size_t *ret_n_room)
 	return tls.has_room ? room : NULL;
 }
 
-static inline void on_held(void *userdata)
+static inline void on_message_held(void *userdata)
 {
 	(void)userdata;
 	assert_int_not_equal(transport_held(one.transport), tls.n_held);
@@ -52,7 +52,7 @@ static const struct transport_callbacks callbacks = {
 	.secured = on_secured,
 	.room = on_room,
 	.data = on_data,
-	.held = on_held,
+	.held = on_message_held,
 	.failed = on_failed,
 };
 
