@@ -25,16 +25,6 @@ static void test_too_late(void **state)
 	assert_int_equal(one.n_failed, 1);
 }
 
-static void run_until_in_message(size_t n)
-{
-	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
-
-	while (tls.n_held == 0 && uv_now(&one.loop) < end) {
-		uv_run(&one.loop, UV_RUN_ONCE);
-	}
-	assert_int_equal(tls.n_held, n);
-}
-
 /* The time of the message ends at @end. The timer counts from the time in which it is set, which a
  * busy machine makes a little later. */
 static void assert_deadline(uint64_t end)
@@ -50,7 +40,7 @@ static void test_time_of_a_message(void **state)
 	secure(PATIENCE_MS);
 	shake();
 	begin_ticket();
-	run_until_in_message(TRANSPORT_MESSAGE_HELD);
+	run_until_held(TRANSPORT_MESSAGE_HELD);
 	assert_in_range(uv_timer_get_due_in(&one.transport->timer.uv), PATIENCE_MS / 2,
 			PATIENCE_MS);
 	uint64_t end = one.transport->message_deadline;
@@ -86,11 +76,9 @@ static void test_held(void **state)
 	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(transport_held(one.transport), 0);
 	write_part(1);
-	run_for(MESSAGE_MS / 10);
-	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
+	run_until_held(TRANSPORT_MESSAGE_HELD);
 	write_all();
-	run_for(MESSAGE_MS / 10);
-	assert_int_equal(tls.n_held, 0);
+	run_until_held(0);
 	assert_int_equal(one.n_failed, 0);
 }
 
@@ -99,14 +87,12 @@ static void test_held_until_written(void **state)
 {
 	(void)state;
 	begin_ticket();
-	run_for(MESSAGE_MS / 10);
-	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
+	run_until_held(TRANSPORT_MESSAGE_HELD);
 	assert_int_equal(transport_write(one.transport, "x", 1), 0);
 	assert_int_equal(transport_waiting(one.transport), 1);
 	write_all();
-	run_for(MESSAGE_MS / 10);
+	run_until_held(0);
 	assert_int_equal(transport_waiting(one.transport), 0);
-	assert_int_equal(tls.n_held, 0);
 	assert_int_equal(transport_held(one.transport), 0);
 	assert_int_equal(one.n_failed, 0);
 }
@@ -153,8 +139,7 @@ static void test_held_again(void **state)
 	assert_int_equal(transport_write(one.transport, "x", 1), 0);
 	tls.n_held = transport_held(one.transport);
 	begin_ticket();
-	run_for(MESSAGE_MS / 10);
-	assert_int_equal(tls.n_held, TRANSPORT_MESSAGE_HELD);
+	run_until_held(TRANSPORT_MESSAGE_HELD);
 	assert_true(deadline() > uv_now(&one.loop) + MESSAGE_MS / 2);
 	assert_int_equal(one.n_failed, 0);
 }

@@ -92,6 +92,17 @@ static inline size_t write_part(int n)
 	return (size_t)n_read;
 }
 
+/* Until the owner has been told that the transport holds @n. */
+static inline void run_until_held(size_t n)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	while (tls.n_held != n && uv_now(&one.loop) < end) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(tls.n_held, n);
+}
+
 static inline void write_all(void)
 {
 	while (write_part(16 * 1024) > 0) {
