@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and below each
- * rule the tests of it: in this file, in test-bosh-ack.c (a), -ending.c (e), -key.c (k), -pause.c
- * (p), -repeat.c (r), -streams.c (s), or in the file that is named. test-bosh-memory.c repeats much
- * of it with each allocation failing in turn.
+ * rule the tests of it: in this file, in test-bosh-ack.c (a), -ending.c (e), -key.c (k), -order.c
+ * (o), -pause.c (p), -polling.c (l), -repeat.c (r), -streams.c (s), or in the file that is named.
+ * test-bosh-memory.c repeats much of it with each allocation failing in turn.
  *
  * Session Creation Request
  *   what the client leaves out the gateway chooses; hold and wait at most as configured
@@ -28,7 +28,7 @@
  *       test_creation_timeout
  * Sending and Receiving XML Payloads
  *   an empty answer after wait; up to hold requests wait
- *       test_wait, test_hold, test_hold_of_two, test_wait_out_of_order
+ *       test_wait, test_hold, test_hold_of_two, o test_wait_out_of_order
  *   payloads are sent at once, in the order of the rids
  *       test_payloads_down, test_payloads_up
  * Request Acknowledgements
@@ -45,7 +45,7 @@
  * Inactivity
  *   a session without a request ends, one with a request does not; an early request is a sign of
  *   life
- *       test_inactivity, test_early_and_inactive
+ *       test_inactivity, o test_early_and_inactive
  *   a pause: all requests are answered, it without payloads; it replaces inactivity
  *       p test_pause, test_pause_short
  *   the next request ends it, a repeat of the same does not
@@ -54,26 +54,26 @@
  *       p test_pause_limit
  * Overactivity
  *   more requests under way than `requests`; one more to pause or terminate
- *       test_overactivity, test_terminate_above, p test_pause_above
+ *       test_terminate_above, l test_overactivity, p test_pause_above
  *   as many as `requests`, the last two empty, and within `polling` of each other
- *       test_overactivity_of_polls, test_order_is_no_overactivity
+ *       l test_overactivity_of_polls, test_order_is_no_overactivity
  *   what the client does not wait for any more does not count; a stanza excuses one
  *       test-bosh-activity.c
  * Polling Sessions
  *   wait or hold 0: nothing is held, and inactivity is longer
- *       test_polling
+ *       l test_polling
  *   two empty requests within `polling`, the first answered empty: policy-violation
- *       test_polling_often
+ *       l test_polling_often
  * Terminating the BOSH Session
  *   payloads go on; "terminate" on the oldest connection, empty bodies on the others
  *       test_terminate, test_terminate_alone, test_terminate_misspelt
  * In-Order Message Forwarding
  *   an early request waits for its predecessor
- *       test_out_of_order, test_out_of_order_terminate
+ *       o test_out_of_order, test_out_of_order_terminate
  *   above the window the session ends
- *       test_window, test_window_ends_all
+ *       o test_window, test_window_ends_all
  *   rids go up to 2^53 - 1
- *       test_largest_rid
+ *       o test_largest_rid
  * Broken Connections
  *   an answered rid again: the same answer, byte for byte
  *       r test_repeat_answered, test_repeat_creation
@@ -356,69 +356,6 @@ static void test_inactivity(void **state)
 	EXPECT("close\n" END(INACTIVITY));
 }
 
-static void test_polling(void **state)
-{
-	static const char *const attributes[] = {" ver='1.6' wait='0' hold='1'",
-						 " ver='1.6' wait='60' hold='0'",
-						 " ver='1.6' wait='0' hold='0'"};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++) {
-		/* No request waits, not even for the features. */
-		create(attributes[i]);
-		EXPECT("1: " CREATED("0", "0", "1", "62") "/>\n");
-		at_ms(3000);
-		request(101);
-		EXPECT("2: " EMPTY "\n");
-		server(FEATURES);
-		EXPECT("");
-		at_ms(6000);
-		request_with(102, "", "<iq/>");
-		EXPECT("send <iq/>\n3: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
-		request(102);
-		EXPECT("4: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
-		at_ms(67999);
-		EXPECT("");
-		at_ms(68000);
-		EXPECT("bounce " FEATURES "\nclose\n" END(INACTIVITY));
-		teardown(state);
-		assert_int_equal(setup(state), 0);
-	}
-}
-
-static void test_polling_often(void **state)
-{
-	static const struct {
-		const char *first, *server;
-		int64_t later_ms;
-		bool refused;
-	} rows[] = {
-		{"", "", 1999, true},
-		{"", "", 2000, false},
-		{"<iq/>", "", 1, false}, /* the first was not empty */
-		{"", "<iq/>", 1, false}, /* the first was told something */
-	};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		create(" ver='1.6' wait='60' hold='0'");
-		at_ms(5000);
-		server(FEATURES);
-		request(101);
-		server(rows[i].server);
-		at_ms(10000);
-		request_with(102, "", rows[i].first);
-		buffer_clear(&one.log);
-		at_ms(10000 + rows[i].later_ms);
-		request(103);
-		if (rows[i].refused) {
-			EXPECT("4: " BROKE(POLLING_TOO_OFTEN) "\nclose\n" END(POLLING_TOO_OFTEN));
-		} else {
-			EXPECT("4: " EMPTY "\n");
-		}
-		teardown(state);
-		assert_int_equal(setup(state), 0);
-	}
-}
-
 static void test_terminate(void **state)
 {
 	(void)state;
@@ -462,58 +399,6 @@ static void test_terminate_above(void **state)
 	EXPECT("close\n2: " GOODBYE "\n3: " EMPTY "\n4: " EMPTY "\nend\n");
 }
 
-static void test_overactivity(void **state)
-{
-	(void)state;
-	begin();
-	congest(true);
-	request(101);
-	request_with(102, "", "<iq/>");
-	EXPECT("send <iq/>\n");
-	request_with(103, "", "<message/>");
-	EXPECT("4: " BROKE(TOO_MANY_REQUESTS) "\n2: " OTHER(TOO_MANY_REQUESTS) "\n3: " OTHER(
-		TOO_MANY_REQUESTS) "\nclose\n" END(TOO_MANY_REQUESTS));
-}
-
-static void test_overactivity_of_polls(void **state)
-{
-	static const struct {
-		const char *first, *second;
-		int64_t later_ms;
-		bool refused;
-	} rows[] = {
-		{"", "", 1999, true},
-		{"<a/>", "", 0, false},
-		{"", "", 2000, false},
-		{"", "<a/>", 0, false},
-	};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		begin();
-		request_with(101, "", rows[i].first);
-		buffer_clear(&one.log);
-		at_ms(rows[i].later_ms);
-		request_with(102, "", rows[i].second);
-		at_ms(one.now.ms + BOSH_VERDICT_MS);
-		assert_int_equal(memmem(one.log.data, one.log.n, "policy-violation", 16) != NULL,
-				 rows[i].refused);
-		teardown(state);
-		assert_int_equal(setup(state), 0);
-	}
-	/* With fewer than `requests` under way the client may be as quick as it likes. A request
-	 * whose connection broke is not under way. */
-	begin();
-	for (uint64_t rid = 101; rid < 105; rid++) {
-		request(rid);
-		server("<iq/>");
-	}
-	request(105);
-	gone(one.n_exchanges);
-	buffer_clear(&one.log);
-	request(106);
-	EXPECT("");
-}
-
 static void test_codings(void **state)
 {
 	(void)state;
@@ -521,145 +406,6 @@ static void test_codings(void **state)
 	create(" ver='1.6'");
 	server(FEATURES);
 	assert_non_null(memmem(one.log.data, one.log.n, " accept='gzip,deflate'", 22));
-}
-
-static void test_largest_rid(void **state)
-{
-	struct bosh_body body;
-
-	(void)state;
-	read_request(BOSH_RID_MAX - 2, " ver='1.6' hold='1' ack='1'", "", &body);
-	assert_int_equal(
-		bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session),
-		0);
-	bosh_body_deinit(&body);
-	server(FEATURES);
-	buffer_clear(&one.log);
-	request_with(BOSH_RID_MAX, "", "<b/>");
-	request_with(BOSH_RID_MAX - 1, "", "<a/>");
-	EXPECT("send <a/>\nsend <b/>\n3: <body " HTTPBIND " ack='9007199254740991'/>\n");
-	server("<iq/>");
-	EXPECT("2: " BODY("<iq/>") "\n");
-	request_with(BOSH_RID_MAX, "", "<b/>");
-	EXPECT("4: " BODY("<iq/>") "\n");
-}
-
-static void test_out_of_order(void **state)
-{
-	(void)state;
-	begin();
-	request_with(102, "", "<b/>");
-	EXPECT("");
-	request_with(101, "", "<a/>");
-	EXPECT("send <a/>\nsend <b/>\n3: " EMPTY "\n");
-	/* Each rid gets its own answer. */
-	server("<iq/>");
-	EXPECT("2: " BODY("<iq/>") "\n");
-	/* An early request again: the last one counts. */
-	request_with(104, "", "<d/>");
-	request_with(104, "", "<d/>");
-	EXPECT("4: " DISPLACED "\n");
-	request_with(103, "", "<c/>");
-	EXPECT("send <c/>\nsend <d/>\n6: " EMPTY "\n");
-	server("<iq/>");
-	EXPECT("5: " BODY("<iq/>") "\n");
-}
-
-static void test_out_of_order_terminate(void **state)
-{
-	(void)state;
-	begin();
-	request_with(103, " type='terminate'", "<c/>");
-	request_with(102, "", "<b/>");
-	EXPECT("");
-	request_with(101, "", "<a/>");
-	EXPECT("send <a/>\nsend <b/>\n4: " EMPTY "\nsend <c/>\nclose\n3: " GOODBYE "\n2: " EMPTY
-	       "\nend\n");
-}
-
-/* An early request is a sign of life only once: it keeps an HTTP connection busy, and the session
- * cannot go on with it. */
-static void test_early_and_inactive(void **state)
-{
-	(void)state;
-	begin();
-	at_ms(10000);
-	request(102);
-	at_ms(39999);
-	EXPECT("");
-	at_ms(40000);
-	EXPECT("2: " BROKE(INACTIVITY) "\nbounce " FEATURES "\nclose\n" END(INACTIVITY));
-}
-
-/* Each waits no longer than `wait`, although answers go in the order of the rids. */
-static void test_wait_out_of_order(void **state)
-{
-	(void)state;
-	create(" ver='1.6' hold='2'");
-	server(FEATURES);
-	buffer_clear(&one.log);
-	at_ms(1000);
-	request_with(102, "", "<b/>");
-	at_ms(25000);
-	request_with(101, "", "<a/>");
-	EXPECT("send <a/>\nsend <b/>\n");
-	at_ms(60999);
-	EXPECT("");
-	at_ms(61000);
-	EXPECT("3: " EMPTY "\n2: " EMPTY "\n");
-}
-
-/* A request that came out of order counts from when it came: these are fifteen seconds apart. */
-static void test_order_is_no_overactivity(void **state)
-{
-	(void)state;
-	begin();
-	at_ms(5000);
-	request(102);
-	at_ms(20000);
-	request(101);
-	EXPECT("3: " EMPTY "\n");
-}
-
-static void test_window(void **state)
-{
-	/* The next rid is 101, and requests='2'. */
-	static const struct {
-		uint64_t rid;
-		const char *attributes;
-		const char *expected;
-	} rows[] = {
-#define ABOVE "2: " BROKE(RID_WINDOW) "\nclose\n" END(RID_WINDOW)
-#define BELOW "2: " BROKE(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED)
-		{101, "", ""},
-		{102, "", ""},
-		{103, "", ABOVE},
-		{103, " type='terminate'", ""},
-		{104, " type='terminate'", ABOVE},
-		{BOSH_RID_MAX, "", ABOVE},
-		{99, "", BELOW},
-		{1, "", BELOW},
-	};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		begin();
-		request_with(rows[i].rid, rows[i].attributes, "");
-		EXPECT(rows[i].expected);
-		teardown(state);
-		assert_int_equal(setup(state), 0);
-	}
-}
-
-static void test_window_ends_all(void **state)
-{
-	(void)state;
-	begin();
-	request(101);
-	request(103);
-	EXPECT("");
-	request(104);
-	EXPECT("4: " BROKE(RID_WINDOW) "\n2: " OTHER(RID_WINDOW) "\n3: " OTHER(
-		RID_WINDOW) "\nclose\n" END(RID_WINDOW));
 }
 
 int main(void)
@@ -675,23 +421,11 @@ int main(void)
 		TEST(test_payloads_down),
 		TEST(test_payloads_up),
 		TEST(test_inactivity),
-		TEST(test_polling),
-		TEST(test_polling_often),
 		TEST(test_terminate),
 		TEST(test_terminate_misspelt),
 		TEST(test_terminate_alone),
 		TEST(test_terminate_above),
-		TEST(test_overactivity),
-		TEST(test_overactivity_of_polls),
 		TEST(test_codings),
-		TEST(test_largest_rid),
-		TEST(test_out_of_order),
-		TEST(test_out_of_order_terminate),
-		TEST(test_early_and_inactive),
-		TEST(test_wait_out_of_order),
-		TEST(test_order_is_no_overactivity),
-		TEST(test_window),
-		TEST(test_window_ends_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
