@@ -60,14 +60,14 @@ export async function until(condition, ms, what) {
 const OPEN_STATES = ['01', '08'];
 
 // What the kernel knows of the connection between the ports @localPort and @remotePort of this machine, over IPv4: a list of its ends.
+// There may be ten thousand connections more, which are over; they are not looked at.
 function endsOf({ localPort, remotePort }) {
+	const [own, other] = [localPort, remotePort].map((port) => Number(port).toString(16).toUpperCase().padStart(4, '0'));
 	// "  SL: ADDRESS:PORT ADDRESS:PORT STATE SENT:RECEIVED ...", of bytes that the peer has not got, and that have not been read
-	const lines = readFileSync('/proc/net/tcp', 'latin1').matchAll(/:(\w{4}) \w+:(\w{4}) (\w\w) (\w{8}):(\w{8}) /g);
-	return [...lines].flatMap(([, from, to, state, ...bytes]) => {
-		const [own, other] = [from, to].map((hex) => parseInt(hex, 16));
-		const isLocal = own === localPort && other === remotePort, isRemote = own === remotePort && other === localPort;
+	const line = new RegExp(`:(?:(${own}) \\w+:${other}|${other} \\w+:${own}) (\\w\\w) (\\w{8}):(\\w{8}) `, 'g');
+	return [...readFileSync('/proc/net/tcp', 'latin1').matchAll(line)].map(([, isLocal, state, ...bytes]) => {
 		const [nSent, nReceived] = bytes.map((hex) => parseInt(hex, 16));
-		return isLocal || isRemote ? [{ isRemote, isOpen: OPEN_STATES.includes(state), nSent, nReceived }] : [];
+		return { isRemote: !isLocal, isOpen: OPEN_STATES.includes(state), nSent, nReceived };
 	});
 }
 
