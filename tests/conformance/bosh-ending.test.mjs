@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { assertTerminated, parseInStream } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, sleep, stopAll, turns, untilRead } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, turns, until, untilRead } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -344,7 +344,7 @@ test('remote-connection-failed: what the server sent before is told with it, kep
 		await connection.send('<message id="before"/>');
 		await untilRead(connection.socket);
 		finish(connection.socket);
-		await sleep(500);
+		await stage.doab.hasFailed(client);
 		const answer = await client.request();
 		assertTerminated(answer, 'remote-connection-failed');
 		assert.equal(answer.element.children[0].attributes.id, 'before');
@@ -381,7 +381,8 @@ async function startBusyListener() {
 	const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
 	const [port] = await once(child.stdout, 'data');
 	const sockets = Array.from({ length: 8 }, () => net.connect(Number(port), '127.0.0.1').on('error', () => {}));
-	await sleep(500);
+	// One more than its backlog is taken: the queue is full then.
+	await until(() => sockets.filter((socket) => !socket.connecting).length >= 2, 15000, 'a full queue');
 	return {
 		address: `127.0.0.1:${port}`,
 		async stop() {

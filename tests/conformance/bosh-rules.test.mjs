@@ -10,18 +10,18 @@ import { BoshClient } from '../support/bosh.mjs';
 import { configText } from '../support/doab.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, untilRead } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, untilRead } from '../support/util.mjs';
 import { parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const WAIT_S = 8;
 const INACTIVITY_S = 5;
-const POLLING_S = 2;
+const POLLING_S = 4; // within which a busy machine comes to the next request
 const MAX_PAUSE_S = 20;
 const MAX_REPEATS = 3;
 const REPORT_MS = 1000; // younger answers are not reported missing
 // What "at once" means here: far less than any time that a session waits for by itself.
-const SOON_MS = 4000;
+const SOON_MS = 6000;
 const CONFIG = { wait: WAIT_S, hold: 2, inactivity: INACTIVITY_S, polling: POLLING_S, max_pause: MAX_PAUSE_S, max_repeats: MAX_REPEATS, linger: 0 };
 let stage;
 
@@ -422,10 +422,13 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 
 	test(`polling: empty requests too often, of which the first was told nothing ${title}`, TIMEOUT, async () => {
 		const client = new BoshClient(stage.port);
+		const nBefore = stage.servers.plain.connections.length;
 		await client.create('plain.test', { ver, hold: 0 });
-		await sleep(500);
+		const connection = await stage.servers.plain.connection(nBefore);
+		await until(() => connection.socket.bytesWritten > 0, 15000, 'the features');
+		await connection.writes;
+		await untilRead(connection.socket);
 		assert.ok((await client.request()).element.at('features'), 'the creation answer could not wait for them');
-		const connection = await stage.connectionOf('plain');
 		// One that was told something may be followed by another at once, and so may one that carried something.
 		await connection.send('<message id="polled"/>');
 		await untilRead(connection.socket);
@@ -569,7 +572,7 @@ test('overactivity: a client that comes from another address, its held request o
 });
 
 // Longer than a busy machine takes for a request that a server reads.
-const CONGESTED_MS = 2000;
+const CONGESTED_MS = 5000;
 
 // Sends until the server, which does not read, makes the gateway keep two requests. Resolves with their promises.
 async function congest(client) {

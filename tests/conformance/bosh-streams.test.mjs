@@ -91,7 +91,7 @@ test('discovery: the creation answer names the first stream, to clients that can
 });
 
 test('max_streams = 1: not offered, and to ask for a stream asks for nothing', TIMEOUT, async () => {
-	const own = await Stage.open({ one: 'plain', two: 'plain' }, { max_streams: 1, wait: 1 });
+	const own = await Stage.open({ one: 'plain', two: 'plain' }, { max_streams: 1, wait: 4 });
 	try {
 		const { client, name } = await session({}, own);
 		assert.equal(name, undefined);

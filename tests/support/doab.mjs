@@ -170,6 +170,11 @@ export class Doab {
 		await this.logged('bosh-request', { session: client.sid.slice(0, SID_LOG_LENGTH), rid });
 	}
 
+	// Resolves when the session of @client, a BOSH client, has failed, whether or not its client has been told.
+	async hasFailed(client) {
+		await this.logged('session-failed', { session: client.sid.slice(0, SID_LOG_LENGTH) });
+	}
+
 	// Resolves when all that has been logged so far is in @lines: a thread of the gateway's writes it a moment later.
 	async readLog() {
 		const count = () => this.events.filter(({ event }) => event === 'failures').length;
