@@ -7,7 +7,7 @@ import { assertDated, assertStreamError, assertTerminated } from '../support/ass
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, untilRead, within } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 import { parse } from '../support/xml.mjs';
 
@@ -96,8 +96,10 @@ test('what is finished is given back', TIMEOUT, async () => {
 				assert.equal((await connection.finish()).status, 200);
 			}
 			const broken = await sendMany(FIT, stage.port);
-			closeAll(connections, broken);
-			await sleep(50);
+			closeAll(connections);
+			// Each is closed by the gateway, too, before the next ones come.
+			broken.forEach(({ socket }) => socket.end());
+			await Promise.all(broken.map(({ closed }) => closed));
 		}
 		assert.equal(stage.doab.events.some(({ event }) => event === 'request-dropped'), false);
 	});
@@ -172,7 +174,7 @@ test('a client that is cut off and goes on sending is not read for ever', TIMEOU
 		slow.setEncoding('latin1').on('data', (data) => (answer += data));
 		const chunk = `${(4 * KB).toString(16)}\r\n${'x'.repeat(4 * KB)}\r\n`;
 		slow.write(HttpConnection.requestHead('POST', '/http-bind', { 'Transfer-Encoding': 'chunked' }) + chunk.repeat(3));
-		await sleep(100);
+		await untilRead(slow);
 		const others = await sendMany(FIT, stage.port);
 		await until(() => answer.includes('503'), 10000, 'an answer');
 		const drip = setInterval(() => slow.write(chunk), 100);
@@ -227,19 +229,20 @@ test('clients are served while others attack from one address and from many', TI
 
 const wasEvicted = (doab) => /too-many-bytes/.test(doab.log);
 
-// Adds what @add makes until something had to go, and returns all of them; the oldest first.
+// Adds what @add makes until something had to go, and returns all of them; the oldest first. @add waits until the gateway has it.
 async function addUntilEvicted(stage, add, most) {
 	const all = [];
 	while (!wasEvicted(stage.doab)) {
 		assert.ok(all.length < most, `${most} of them, and nothing was evicted`);
 		all.push(await add(all.length));
-		await sleep(30);
+		await stage.doab.readLog();
 	}
 	return all;
 }
 
 async function sendUnfinished(socket) {
 	socket.frame(OPCODE.text, `<message xmlns='jabber:client'><body>${'x'.repeat(SENT)}`, { fin: false });
+	await untilRead(socket.socket);
 	return socket;
 }
 
@@ -276,6 +279,7 @@ test('names that cost more memory than they have bytes count as what they cost',
 		const sockets = await addUntilEvicted(stage, async () => {
 			const socket = await openWebSocket(stage.port);
 			socket.frame(OPCODE.text, `<message xmlns='jabber:client'>${names}`, { fin: false });
+			await untilRead(socket.socket);
 			return socket;
 		}, FIT);
 		await assertStreamError(sockets[0], 'policy-violation', { open: true });
@@ -314,6 +318,7 @@ test('BOSH requests whose predecessors do not come: the oldest session is told w
 			await client.create('plain.test');
 			await client.features();
 			client.early = client.request(`<message xmlns='jabber:client'><body>${'y'.repeat(15000)}</body></message>`, { rid: client.rid + 2 });
+			await stage.doab.hasRequest(client, client.rid + 2);
 			return client;
 		}, FIT);
 		const answer = await sessions[0].early;
@@ -332,9 +337,12 @@ const HALF = [{ await: 'header' }, { send: '<?xml version="1.0"?><stream:stream 
 
 test('what a server sends before the login counts for the client', TIMEOUT, async () => {
 	await withStage({ open_timeout: 60 }, async (stage) => {
-		const sockets = await addUntilEvicted(stage, async () => {
+		const sockets = await addUntilEvicted(stage, async (i) => {
 			const socket = await openWebSocket(stage.port);
 			socket.open('half.test');
+			const connection = await stage.servers.half.connection(i);
+			await until(() => connection.socket.bytesWritten > 60000, 15000, 'a part of the features');
+			await untilRead(connection.socket);
 			return socket;
 		}, FIT);
 		await assertStreamError(sockets[0], 'policy-violation', { open: true });

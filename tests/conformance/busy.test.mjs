@@ -30,6 +30,8 @@ const HELD_MAX = 512 * 1024 * 1024;
 const RATIO = 2;
 // Much more than TURN_CROWD_US, so that it counts for some seconds.
 const FLOOD_CPU_MS = 400;
+// What nobody takes but the senders, when they have begun.
+const BUSY_CPU_MS = 300;
 // The server says nothing by itself.
 const REPLIES = { replies: [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }, { pause: 600000 }] };
 
@@ -58,7 +60,7 @@ async function withBusyStage(scenarios, { from, env, ...config }, use) {
 	try {
 		await use(stage, async () => {
 			sender = startChild(process.execPath, args, { stdio: 'ignore' });
-			await sleep(1000);
+			await untilUsed(stage.doab.serverPid, BUSY_CPU_MS);
 		});
 	} finally {
 		process.kill(stage.doab.serverPid, 'SIGCONT');
@@ -183,7 +185,7 @@ test('linger: a reply that comes in a busy moment rides on the held request', TI
 		await beginBusy();
 		for (let i = 0; i < N_TRIALS; i++) {
 			const held = client.request();
-			await sleep(500);
+			await stage.doab.hasRequest(client);
 			connection.once('change', () => suspend(pid));
 			const stanza = `<presence xmlns='jabber:client' id='sent${i}'/>`;
 			const newer = client.request(stanza);
@@ -224,7 +226,7 @@ test('linger: a client is not charged for a moment in which the process was stop
 			const connection = await stage.connectionOf('replies');
 			const idsOf = async (request) => (await request).element.children.map(({ attributes }) => attributes.id);
 			const first = client.request();
-			await sleep(500);
+			await stage.doab.hasRequest(client);
 			const { goOn } = await stop(stage, 'recv', () => connection.send('<message id="first"/>'));
 			await sleep(STOP_MS);
 			goOn();
@@ -232,7 +234,7 @@ test('linger: a client is not charged for a moment in which the process was stop
 			await beginBusy();
 			const quiet = await login(stage, QUIET_ADDRESS);
 			const held = client.request();
-			await sleep(100);
+			await stage.doab.hasRequest(client);
 			// For its sake, the busy clients get little time in each iteration.
 			await makeRoundTrip(quiet, 'trip');
 			// Nothing but what is sent to a server goes through send(2).

@@ -9,7 +9,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest, openWebSocket } from '../support/http.mjs';
-import { freePort, patiently, sleep, startChild, stopAll, stopChild, until } from '../support/util.mjs';
+import { freePort, patiently, sleep, startChild, stopAll, stopChild, until, untilRead } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -64,14 +64,19 @@ const END = '</body></message>';
 const REASON = /the gateway holds too much data that is incomplete or not read yet/;
 const wasEvicted = (stage) => /too-many-bytes/.test(stage.doab.log);
 
+async function sendHalf({ connection }) {
+	await connection.send(HALF);
+	await untilRead(connection.socket);
+}
+
 // Opens sessions whose servers begin a stanza and do not end it, until one has to go.
 async function addUntilEvicted(stage, open) {
 	const all = [];
 	while (!wasEvicted(stage)) {
 		assert.ok(all.length <= FIT, `${all.length} of them, and nothing was evicted`);
 		all.push(await open());
-		all.at(-1).connection.send(HALF);
-		await sleep(30);
+		await sendHalf(all.at(-1));
+		await stage.doab.readLog();
 	}
 	assert.ok(all.length >= FIT / 3, `only ${all.length} of them, and one was evicted`);
 	return all;
@@ -81,9 +86,9 @@ test('WebSocket: the session that holds most is told why it has to go, the other
 	await withStage(LIMITS, async (stage) => {
 		const small = await openSocket(stage);
 		const large = await openSocket(stage);
-		large.connection.send(HALF);
+		await sendHalf(large);
 		large.socket.frame(OPCODE.text, `<message xmlns='jabber:client'><body>${'x'.repeat(12000)}`, { fin: false });
-		await sleep(100);
+		await untilRead(large.socket.socket);
 		const all = await addUntilEvicted(stage, () => openSocket(stage));
 		const error = await assertStreamError(large.socket, 'policy-violation', { open: false });
 		assert.match(JSON.stringify(error), REASON);
@@ -127,9 +132,10 @@ for (const [what, config, domain] of [
 			const all = [];
 			for (let i = 0; i < 2 * FIT; i++) {
 				all.push(await openSocket(stage, domain));
-				all.at(-1).connection.send(HALF);
+				await sendHalf(all.at(-1));
 			}
-			await sleep(300);
+			await stage.doab.readLog();
+			assert.equal(wasEvicted(stage), false);
 			for (const { connection, socket } of all) {
 				connection.send(END);
 				assert.equal((await socket.next()).attributes.id, 'half');
@@ -148,7 +154,7 @@ test('clients of another address keep what they have', TIMEOUT, async () => {
 			return { socket, connection: stage.server.connections.at(-1) };
 		};
 		const other = await openFrom('192.0.2.9');
-		other.connection.send(HALF);
+		await sendHalf(other);
 		const all = await addUntilEvicted(stage, () => openFrom('192.0.2.1'));
 		other.connection.send(END);
 		assert.equal((await other.socket.next()).attributes.id, 'half');
