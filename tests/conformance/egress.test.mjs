@@ -228,7 +228,7 @@ test('a proxy that says nothing', TIMEOUT, async () => {
 	const asked = await started(ScriptedSocks.start({}, { speech: Buffer.from([5, 0]) }));
 	const endless = await started(ScriptedSocks.start({}, { speech: `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(5000)}` }));
 	const section = (proxy) => ({ tls: 'off', connect: [server.address], proxy });
-	const other = await started(Doab.start({ connect_timeout: 1, open_timeout: 3, domains: { 'mute.test': section(mute.url), 'asked.test': section(asked.url),
+	const other = await started(Doab.start({ connect_timeout: 4, open_timeout: 8, domains: { 'mute.test': section(mute.url), 'asked.test': section(asked.url),
 		'endless.test': section(endless.url.replace('socks5', 'http')) } }));
 	for (const [domain, failure] of [['mute.test', 'proxy-failed'], ['asked.test', 'connect-timeout'], ['endless.test', 'proxy-failed']]) {
 		assertTerminated(await new BoshClient(other.port).create(domain), 'remote-connection-failed');

@@ -9,7 +9,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Doab } from '../support/doab.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, sleep, startChild, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, startChild, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -138,8 +138,8 @@ test('a client that vanishes while its session is made leaves no session behind'
 			const socket = net.connect(stage.port, '127.0.0.1');
 			const body = new BoshClient(stage.port).bodyText({ rid: 7, to: 'none.test', ver: '1.11', wait: 30, hold: 1 });
 			socket.write(`POST /http-bind HTTP/1.1\r\nHost: x\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-			await stage.doab.logged('session-open');
-			await sleep(200);
+			const n = i + 1;
+			await until(() => stage.doab.events.filter(({ event }) => event === 'session-open').length === n, 15000, `session ${n}`);
 			socket.resetAndDestroy();
 		}
 		// As long as one of the three is counted, a fourth is refused.
@@ -162,8 +162,7 @@ test('a request must come whole within header_timeout, however steadily it drips
 		const connection = await HttpConnection.open(stage.port);
 		connection.write('PUT / HTTP/1.1\r\nHost: x\r\nX-Drip: ');
 		const drip = setInterval(() => connection.write('x'), 200);
-		await Promise.race([connection.closed, sleep(10000).then(() => assert.fail('still open after 10 s'))]);
-		clearInterval(drip);
+		await within(connection.closed, 10000, 'the end of the connection').finally(() => clearInterval(drip));
 	});
 });
 
@@ -173,7 +172,7 @@ test('a server without a version has no features, and is served', TIMEOUT, async
 		const client = new BoshClient(stage.port);
 		const answer = await client.create('old.test');
 		assert.equal(answer.element.attributes.authid, 'old');
-		assert.ok(answer.ms < 5000, `answered after ${answer.ms} ms, not after wait`);
+		assert.ok(answer.ms < 15000, `answered after ${answer.ms} ms, not after wait`);
 		const socket = await openWebSocket(stage.port);
 		socket.open('old.test');
 		assert.match(await socket.nextMessage(), /<open/);

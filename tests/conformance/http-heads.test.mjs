@@ -23,7 +23,7 @@ let n_clients = 0;
 
 before(async () => {
 	stage = await Stage.open({ plain: 'plain' }, { wait: 20, hold: 1, inactivity: 30, workers: 2, allow_origins: [ORIGIN] });
-	slow = await Stage.open({ plain: 'plain' }, { header_timeout: 1 });
+	slow = await Stage.open({ plain: 'plain' }, { header_timeout: 3 });
 });
 after(() => stopAll(stage, slow));
 
@@ -225,7 +225,7 @@ test('requests behind a held one are read, and answered in their order', TIMEOUT
 	const { client, connection } = await session();
 	const { http } = await connect();
 	http.write(nextBytes(client));
-	await sleep(100);
+	await stage.doab.hasRequest(client);
 	// With hold='1' the second releases the first; what it brings reaches the server at once.
 	http.write(nextBytes(client, '<presence xmlns="jabber:client" id="second"/>') + HttpConnection.requestHead('GET', '/elsewhere', {}));
 	await connection.element('presence', (element) => element.attributes.id === 'second');
@@ -245,7 +245,7 @@ test('more requests than are read ahead, of all kinds, in one packet', TIMEOUT, 
 	const get = (target) => HttpConnection.requestHead('GET', target, {});
 	const chunked = `${POST}${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\n<junk\r\n0\r\n\r\n`;
 	http.write(nextBytes(client) + get('/elsewhere').repeat(2 * PIPELINE_MAX) + get('/') + chunked + get('/http-bind'));
-	await sleep(100);
+	await stage.doab.hasRequest(client);
 	connection.send('<message id="m"/>');
 	assert.equal(parse((await http.response()).text).children[0].attributes.id, 'm');
 	for (let i = 0; i < 2 * PIPELINE_MAX; i++) {
@@ -262,7 +262,7 @@ test('a WebSocket behind a held request waits until that is answered', TIMEOUT, 
 	const { http } = await connect();
 	const { request } = WebSocketClient.handshake('/xmpp-websocket', 'xmpp', {});
 	http.write(nextBytes(client) + request);
-	await sleep(100);
+	await stage.doab.hasRequest(client);
 	connection.send('<message id="m"/>');
 	assert.equal(parse((await http.response()).text).children[0].attributes.id, 'm');
 	assert.equal((await http.head()).status, 101);

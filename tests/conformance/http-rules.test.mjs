@@ -24,7 +24,7 @@ before(async () => {
 	admin = await freePort();
 	tlsPort = await freePort();
 	const { certificate, key } = new Authority(folder).issue('front', ['localhost']);
-	stage = await Stage.open({ plain: 'plain' }, { allow_origins: ['https://chat.example.org'], header_timeout: 1, compression: true, public_bosh_url: 'https://a.example/http-bind', admin: `127.0.0.1:${admin}`,
+	stage = await Stage.open({ plain: 'plain' }, { allow_origins: ['https://chat.example.org'], header_timeout: 3, compression: true, public_bosh_url: 'https://a.example/http-bind', admin: `127.0.0.1:${admin}`,
 		listeners: { [`127.0.0.1:${tlsPort}`]: { tls: { certificate, key } } } });
 });
 after(async () => {
