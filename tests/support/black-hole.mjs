@@ -14,7 +14,10 @@ export class BlackHole {
 		hole.port = port ?? await freePort();
 		hole.sockets = [];
 		hole.child = startChild(process.execPath, ['-e', LISTENER, String(hole.port)], { stdio: ['ignore', 'pipe', 'inherit'] });
-		await within(new Promise((resolve) => hole.child.stdout.once('data', resolve)), 10000, 'a listener');
+		await within(new Promise((resolve, reject) => {
+			hole.child.stdout.once('data', resolve);
+			hole.child.once('exit', () => reject(new Error(`no listener on port ${hole.port}`)));
+		}), 10000, 'a listener');
 		hole.child.kill('SIGSTOP');
 		while (await hole.fill());
 		return hole;
@@ -25,7 +28,8 @@ export class BlackHole {
 		const socket = net.connect(this.port, '127.0.0.1').on('error', () => {});
 		this.sockets.push(socket);
 		return new Promise((resolve) => {
-			const timer = setTimeout(() => resolve(false), PATIENCE_MS);
+			// Where this process had no time meanwhile, it has to hear first of what there is to hear.
+			const timer = setTimeout(() => setImmediate(() => resolve(!socket.connecting)), PATIENCE_MS);
 			socket.once('connect', () => {
 				clearTimeout(timer);
 				resolve(true);
