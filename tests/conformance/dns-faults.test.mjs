@@ -14,7 +14,7 @@ const N_OTHERS = 20;
 // Some of them have answers that are asked for again over TCP.
 const N_TRUNCATED = 5;
 const DNS_TRIES = 2;
-const DNS_TIMEOUT_MS = 4000;
+const DNS_TIMEOUT_MS = 8000;
 const N_QUESTIONS_OF_A_CLIENT = 500; // LOOKUPS_CROWD_MAX
 const RESPONSE = 0x8180;
 const FORMERR = 1;
