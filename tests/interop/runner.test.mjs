@@ -50,6 +50,20 @@ test('so does a file that does not end in its time', TIMEOUT, async () => {
 	assert.match(stdout, /not finished within 10 s[^]*the log of a server/);
 });
 
+test('a file whose failed test has left something open ends by itself, after its hooks', TIMEOUT, async () => {
+	const { code, stdout } = await runFile('open', `import net from 'node:net';
+	import { after } from 'node:test';
+	after(() => console.error('the hook of the file'));
+	test('one', () => {
+		net.createServer().listen(0, '127.0.0.1');
+		throw new Error('wrong');
+	});
+	test('two', () => {});`, '--limit', '120');
+	assert.equal(code, 1);
+	assert.match(stdout, /1 ok [^]*FAILED: one\n.*wrong[^]*the hook of the file\n.*Still open: .*TCPServerWrap/);
+	assert.doesNotMatch(stdout, /not finished within/);
+});
+
 test('what is skipped is counted and told with its reason, also a whole suite', TIMEOUT, async () => {
 	const { code, stdout } = await runFile('skipped', `import { describe } from 'node:test';
 	test('one', { skip: 'not here' }, () => {});

@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 const reporter = new URL('./reporter.mjs', import.meta.url).href;
+const ending = new URL('./ending.mjs', import.meta.url).href;
 const { values: options, positionals: files } = parseArgs({
 	allowPositionals: true,
 	options: {
@@ -60,7 +61,7 @@ function parseResults(text) {
 // Resolves with what the file printed, and how it ended.
 function runFile(file) {
 	return new Promise((resolve) => {
-		const args = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout', path.resolve(file)];
+		const args = [`--import=${ending}`, `--test-reporter=${reporter}`, '--test-reporter-destination=stdout', path.resolve(file)];
 		const named = options.name ? [`--test-name-pattern=${options.name}`] : [];
 		const child = spawn(process.execPath, [...named, ...args], { detached: true, cwd: here, stdio: ['ignore', 'pipe', 'pipe'] });
 		const output = { stdout: '', stderr: '', isLate: false, isHeld: false };
