@@ -8,6 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { BINARY, configText, Doab } from '../support/doab.mjs';
+import { readMetrics } from '../support/fault-leftovers.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until } from '../support/util.mjs';
@@ -21,12 +22,15 @@ function block(file) {
 	renameSync(`${file}.fifo`, file);
 }
 
-async function ends(doab) {
-	try {
-		await until(() => !doab.isRunning, 15000, `the end:\n${doab.log}`);
-	} finally {
+const ends = (doab) => until(() => !doab.isRunning, 15000, `the end:\n${doab.log}`);
+
+// Whatever comes of the test @t, neither @doab nor the servers of @stage outlive it.
+function endWith(t, doab, stage) {
+	t.after(async () => {
 		doab.child.kill('SIGKILL');
-	}
+		await stopAll(...Object.values(stage?.servers ?? {}));
+		removeFolder(doab.folder);
+	});
 }
 
 function assertOrderly(doab) {
@@ -34,48 +38,51 @@ function assertOrderly(doab) {
 	assert.deepEqual(doab.events.filter(({ event }) => event === 'server-killed'), []);
 }
 
-test('SIGTERM while the first server starts', TIMEOUT, async () => {
+test('SIGTERM while the first server starts', TIMEOUT, async (t) => {
 	const folder = temporaryFolder('starting');
+	t.after(() => removeFolder(folder));
 	const doab = new Doab();
 	const file = path.join(folder, 'doab.conf');
 	block(file);
 	doab.launch(['--config', file]);
+	t.after(() => doab.child.kill('SIGKILL'));
 	await until(() => doab.serverPid > 0, 15000, 'a server');
 	doab.child.kill('SIGTERM');
 	await ends(doab);
 	assertOrderly(doab);
-	removeFolder(folder);
 });
 
-test('SIGTERM at any moment of the start', TIMEOUT, async () => {
+test('SIGTERM at any moment of the start', TIMEOUT, async (t) => {
 	const folder = temporaryFolder('moments');
+	t.after(() => removeFolder(folder));
 	await Promise.all(Array.from({ length: 8 }, async (_, i) => {
 		const doab = new Doab();
 		const file = path.join(folder, `${i}.conf`);
 		writeFileSync(file, configText({ listen: [`127.0.0.1:${await freePort()}`], workers: 2 }));
 		doab.launch(['--config', file]);
+		t.after(() => doab.child.kill('SIGKILL'));
 		await until(() => doab.serverPid > 0, 15000, 'a server');
 		await sleep(20 * i);
 		doab.child.kill('SIGTERM');
 		await ends(doab);
 		assertOrderly(doab);
 	}));
-	removeFolder(folder);
 });
 
-test('SIGTERM while an upgrade is under way', TIMEOUT, async () => {
+test('SIGTERM while an upgrade is under way', TIMEOUT, async (t) => {
 	const doab = await Doab.start();
+	endWith(t, doab);
 	block(path.join(doab.folder, 'doab.conf'));
 	doab.child.kill('SIGUSR2');
 	await doab.logged('upgrading');
 	doab.child.kill('SIGTERM');
 	await ends(doab);
 	assertOrderly(doab);
-	removeFolder(doab.folder);
 });
 
-test('SIGTERM while the configuration is read anew', TIMEOUT, async () => {
+test('SIGTERM while the configuration is read anew', TIMEOUT, async (t) => {
 	const doab = await Doab.start();
+	endWith(t, doab);
 	const file = path.join(doab.folder, 'doab.conf');
 	block(file);
 	doab.child.kill('SIGHUP');
@@ -96,11 +103,11 @@ test('SIGTERM while the configuration is read anew', TIMEOUT, async () => {
 	closeSync(fd);
 	await ends(doab);
 	assertOrderly(doab);
-	removeFolder(doab.folder);
 });
 
-test('connections that wait to be accepted are served', TIMEOUT, async () => {
+test('connections that wait to be accepted are served', TIMEOUT, async (t) => {
 	const doab = await Doab.start({ workers: 2, exempt: ['127.0.0.1'] });
+	endWith(t, doab);
 	const { serverPid } = doab;
 	// A server that has not reported yet that it serves would not be told to drain.
 	doab.child.kill('SIGHUP');
@@ -116,15 +123,15 @@ test('connections that wait to be accepted are served', TIMEOUT, async () => {
 		connection.close();
 	}
 	await ends(doab);
-	removeFolder(doab.folder);
 });
 
 // More work than the worker does before it asks for the first time who still waits, and less than it does in all the time that it
 // has then. With ThreadSanitizer it takes ten times as long for it.
-test('many requests that have arrived at the end are all served', TIMEOUT, async () => {
+test('many requests that have arrived at the end are all served', TIMEOUT, async (t) => {
 	const CONNECTIONS = readFileSync(BINARY).includes('__tsan_init') ? 100 : 500;
 	const REQUESTS = 3;
 	const doab = await Doab.start({ workers: 1, exempt: ['127.0.0.1'], connections_per_address: 2 * CONNECTIONS });
+	endWith(t, doab);
 	const waiting = await Promise.all(Array.from({ length: CONNECTIONS }, () => HttpConnection.open(doab.port)));
 	suspend(doab.serverPid);
 	waiting.forEach((connection) => connection.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(REQUESTS)));
@@ -138,13 +145,13 @@ test('many requests that have arrived at the end are all served', TIMEOUT, async
 		connection.close();
 	}
 	await ends(doab);
-	removeFolder(doab.folder);
 });
 
-test('connections of a proxy that wait at the end: those that have said all are served, the others closed', TIMEOUT, async () => {
+test('connections of a proxy that wait at the end: those that have said all are served, the others closed', TIMEOUT, async (t) => {
 	const port = await freePort();
 	const doab = await Doab.start({ workers: 2, exempt: ['127.0.0.1'],
 		listeners: { [`127.0.0.1:${port}`]: { proxy_protocol: 'v1', proxy_peers: ['127.0.0.1'] } } });
+	endWith(t, doab);
 	const { serverPid } = doab;
 	const header = 'PROXY TCP4 192.0.2.1 192.0.2.2 5000 80\r\n';
 	const silent = await Promise.all(Array.from({ length: 5 }, () => HttpConnection.open(port)));
@@ -164,7 +171,6 @@ test('connections of a proxy that wait at the end: those that have said all are 
 	await Promise.all(silent.map((connection) => connection.closed));
 	await ends(doab);
 	assertOrderly(doab);
-	removeFolder(doab.folder);
 });
 
 // XEP-0124, 17: "The connection manager is being shut down". A proxy with another gateway tries that one upon 503.
@@ -188,8 +194,10 @@ async function begin(port, body) {
 }
 
 for (const workers of [1, 2]) {
-	test(`requests that come when the sessions have ended are told why, with ${workers} workers`, TIMEOUT, async () => {
-		const stage = await Stage.open({ plain: 'plain' }, { workers });
+	test(`requests that come when the sessions have ended are told why, with ${workers} workers`, TIMEOUT, async (t) => {
+		const admin = await freePort();
+		const stage = await Stage.open({ plain: 'plain' }, { workers, admin: `127.0.0.1:${admin}` });
+		endWith(t, stage.doab, stage);
 		const clients = [];
 		for (let i = 0; i < 4; i++) {
 			const client = new BoshClient(stage.port, { connection: 'fresh' });
@@ -202,21 +210,22 @@ for (const workers of [1, 2]) {
 		const late = await Promise.all(bodies.map((body) => begin(stage.port, body)));
 		const unknown = await begin(stage.port, held.bodyText({ rid: 5, sid: `${held.sid.slice(0, -8)}AAAAAAAA` }));
 		const creation = await begin(stage.port, held.bodyText({ rid: 7, to: 'plain.test', ver: '1.11', wait: 5, hold: 1 }));
-		await sleep(300);
+		await stage.doab.hasRequest(held);
+		await until(async () => await (await readMetrics(admin))('doab_connections') === 1 + late.length + 2, 15000, 'all connections');
 		stage.doab.child.kill('SIGTERM');
 		assertTold(await answer, 200);
-		const answers = await Promise.all([...late, unknown].map((finish) => finish()));
-		answers.forEach((each) => assertTold(each, 200));
-		assertTold(await creation(), 503);
+		const answers = [...late, unknown].map((finish) => finish());
+		const refusal = creation();
+		(await Promise.all(answers)).forEach((each) => assertTold(each, 200));
+		assertTold(await refusal, 503);
 		await ends(stage.doab);
 		assertOrderly(stage.doab);
-		await stopAll(...Object.values(stage.servers));
-		removeFolder(stage.doab.folder);
 	});
 }
 
-test('a gateway that drains opens no session on the connections that it still has', TIMEOUT, async () => {
+test('a gateway that drains opens no session on the connections that it still has', TIMEOUT, async (t) => {
 	const stage = await Stage.open({ plain: 'plain' }, { workers: 2, drain_timeout: 3600 });
+	endWith(t, stage.doab, stage);
 	const client = new BoshClient(stage.port, { connection: new http.Agent({ keepAlive: true, maxSockets: 1 }) });
 	await client.login('plain.test');
 	const late = await openWebSocket(stage.port);
@@ -231,7 +240,4 @@ test('a gateway that drains opens no session on the connections that it still ha
 	await client.exchange('<message xmlns="jabber:client" id="on"/>', ({ attributes }) => attributes.id === 'on');
 	await client.terminate();
 	await ends(stage.doab);
-	client.agent.destroy();
-	await stopAll(...Object.values(stage.servers));
-	removeFolder(stage.doab.folder);
 });
