@@ -14,8 +14,11 @@ import { NS } from '../support/xml.mjs';
 const TIMEOUT = { timeout: patiently(40000) };
 const BODY_BYTES = 262144;
 const TOO_LARGE = 'x'.repeat(BODY_BYTES + 40000);
+// Longer than a client of a test says nothing, on a busy machine.
+const PING_S = 4;
+const PAUSE_S = 30;
 const CONFIG = {
-	ping_interval: 1, wait: 20, inactivity: 5, max_pause: 5, sessions_per_address: 1000,
+	ping_interval: PING_S, wait: 20, inactivity: 5, max_pause: PAUSE_S, sessions_per_address: 1000,
 	connections_per_address: 1000,
 };
 const ENABLED = `<enabled xmlns='${NS.sm}' id='x' resume='true'/>`;
@@ -135,7 +138,7 @@ for (const isManaged of [true, false]) {
 		const { socket, connection } = await openWs({ isManaged });
 		socket.socket.pause();
 		const sent = connection.send(FLOOD);
-		await sleep(1000);
+		await stage.doab.readsNoMoreOf(connection.socket);
 		socket.write(Buffer.concat([text(presence('before')), text('<a>')]));
 		await assertLeft(connection, 'before');
 		socket.drop();
@@ -172,7 +175,7 @@ for (const isManaged of [true, false]) {
 	for (const [what, [send, condition, words]] of Object.entries(BOSH_FAULTS)) {
 		test(`BOSH, ${what}: ${title}`, TIMEOUT, async () => {
 			const { client, connection } = await openBosh({ isManaged });
-			await client.request(presence('before'), { pause: 1 });
+			await client.request(presence('before'), { pause: PAUSE_S });
 			const answer = await send(client);
 			assertTerminated(answer, condition);
 			assert.match(answer.element.at('text').text, words);
@@ -183,9 +186,9 @@ for (const isManaged of [true, false]) {
 
 	test(`BOSH, while the server is not being read: ${title}`, TIMEOUT, async () => {
 		const { client, connection } = await openBosh({ isManaged });
-		await client.request(presence('before'), { pause: 5 });
+		await client.request(presence('before'), { pause: PAUSE_S });
 		const sent = connection.send(FLOOD);
-		await sleep(1000);
+		await stage.doab.readsNoMoreOf(connection.socket);
 		const answer = await client.request('', { rid: client.rid + 100 });
 		assertTerminated(answer, 'item-not-found');
 		await assertLeft(connection, 'before');

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, suspend, until } from '../support/util.mjs';
+import { patiently, sleep, stopAll, suspend, until, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const PENDING_BYTES = 65536;
@@ -16,14 +16,17 @@ const N_STANZAS = 100;
 const RETURNING_QUIET_MS = 2000; // returning.h
 
 // Gives a gateway of its own to @use: the tests mostly wait, and run beside each other.
-async function withStage(use) {
-	const stage = await Stage.open({ plain: 'no-echo' }, { pending_bytes: PENDING_BYTES, wait: 5, inactivity: 5, ping_interval: 0 });
+async function withStage(use, { inactivity = 60 } = {}) {
+	const stage = await Stage.open({ plain: 'no-echo' }, { pending_bytes: PENDING_BYTES, wait: 5, inactivity, ping_interval: 0 });
 	try {
 		await use(stage);
 	} finally {
 		await stage.stop();
 	}
 }
+
+// Where the end of the session is waited for.
+const SOON = { inactivity: 5 };
 
 const MANAGED = '<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>';
 const stanza = (i) => `<message from='a@else.test/x' to='user@plain.test/scripted' id='n${i}'><body>${'y'.repeat(N_BYTES)}</body></message>`;
@@ -42,7 +45,7 @@ async function absentSession(on, first = '') {
 		connection.send(stanza(i));
 	}
 	await connection.writes;
-	await sleep(500);
+	await on.doab.readsNoMoreOf(connection.socket);
 	return { client, connection };
 }
 
@@ -63,7 +66,7 @@ describe('unread', { concurrency: true }, () => {
 	test('BOSH, a client that is gone: all goes back, each once and in order, then the stream ends', TIMEOUT, () => withStage(async (stage) => {
 		const { connection } = await absentSession(stage);
 		await assertAllReturned(connection);
-	}));
+	}, SOON));
 
 	test('BOSH, a client that breaks a rule: likewise', TIMEOUT, () => withStage(async (stage) => {
 		const { client, connection } = await absentSession(stage);
@@ -73,9 +76,18 @@ describe('unread', { concurrency: true }, () => {
 
 	test('BOSH, the gateway stands still while all goes back: what comes meanwhile is not taken for silence', TIMEOUT, () => withStage(async (stage) => {
 		const { client, connection } = await absentSession(stage);
+		const stopped = new Promise((resolve) => {
+			// At once: when the last has gone back there is only a moment until the stream ends.
+			const look = () => {
+				if (told(connection).length) {
+					connection.off('change', look);
+					resolve(suspend(stage.doab.serverPid));
+				}
+			};
+			connection.on('change', look);
+		});
 		await client.request('', { rid: client.rid + 100 });
-		await until(() => told(connection).length === N_STANZAS, 20000, 'all that was unread');
-		suspend(stage.doab.serverPid);
+		await within(stopped, 20000, 'the first that goes back');
 		connection.send(stanza(N_STANZAS));
 		await connection.writes;
 		await sleep(RETURNING_QUIET_MS + 500);
@@ -112,7 +124,7 @@ describe('unread', { concurrency: true }, () => {
 		await connection.end(20000);
 		assert.deepEqual(told(connection), []);
 		assert.equal(connection.streamEnds, 0);
-	}));
+	}, SOON));
 
 	// Servers that go on sending would otherwise keep the connections of ever more clients that are gone.
 	test('so many sessions of a worker return at a time, and one more ends the oldest', TIMEOUT, async () => {
@@ -159,7 +171,7 @@ describe('unread', { concurrency: true }, () => {
 			connection.send(stanza(n));
 			await sleep(0);
 		}
-		await sleep(500);
+		await stage.doab.readsNoMoreOf(connection.socket);
 		socket.socket.resetAndDestroy();
 		await until(() => connection.hasEnded, 20000, 'the end of the stream');
 		const returned = told(connection).map(({ attributes }) => attributes.id);

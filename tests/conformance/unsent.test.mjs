@@ -75,7 +75,7 @@ async function fullSession(on, options, first = '', nStanzas = N_STANZAS) {
 		connection.send(stanza(i));
 	}
 	await connection.writes;
-	await sleep(300);
+	await on.doab.readsNoMoreOf(connection.socket);
 	const returned = () => connection.elements.slice(nBefore);
 	return { socket, connection, returned };
 }

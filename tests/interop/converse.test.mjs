@@ -157,7 +157,8 @@ async function requestsAreHeld() {
 	await until(async () => {
 		const before = count();
 		await sleep(2000);
-		return count() === before;
+		await doab.readLog();
+		return count() === before && doab.holdsRequest;
 	}, 20000, 'no more requests');
 }
 

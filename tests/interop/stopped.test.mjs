@@ -38,12 +38,17 @@ function statusesOf(url) {
 	return { said, connection, reaches: (name, ms = 20000) => until(() => has(name), ms, `${name} after ${JSON.stringify(said)}`) };
 }
 
+// The client's next request has come, and is held.
+const untilHeld = ({ doab }) => until(async () => {
+	await doab.readLog();
+	return doab.holdsRequest;
+}, 20000, 'a request that is held');
+
 test('strophe.js is told system-shutdown, and is welcome at the next gateway', TIMEOUT, async () => {
 	const stage = await openStage();
 	const { said, reaches } = statusesOf(stage.doab.boshUrl);
 	await reaches('CONNECTED');
-	// Its next request is held.
-	await sleep(patiently(1000));
+	await untilHeld(stage);
 	await stage.doab.stop();
 	await reaches('DISCONNECTED');
 	assert.deepEqual(said.slice(-2), [['CONNFAIL', 'system-shutdown'], ['DISCONNECTED', 'system-shutdown']]);
@@ -61,7 +66,7 @@ test('strophe.js that wants a session of a gateway that drains gets it from the 
 	try {
 		const before = await connect(stage);
 		// Where a request is held, a stanza needs another connection.
-		await sleep(patiently(1000));
+		await untilHeld(stage);
 		before.sendMessage(before.jid, 'for a second connection');
 		const { sockets, freeSockets } = XMLHttpRequest.agent;
 		const count = (lists) => Object.values(lists).flat().length;

@@ -9,7 +9,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
+import { httpRequest } from './http.mjs';
+import { flowOf, freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
 
 const BUILT = fileURLToPath(new URL('../../build/gateway/doab', import.meta.url));
 export const BINARY = path.resolve(process.env.DOAB || BUILT);
@@ -19,6 +20,9 @@ const sanitizerOptions = {
 	ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:detect_stack_use_after_return=1',
 	UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1:exitcode=99',
 };
+
+// How often in a row nothing may have moved on a connection when it is taken for standing still.
+const STILL_ROUNDS = 3;
 
 const quote = (text) => `"${String(text).replace(/["\\]/g, '\\$&')}"`;
 
@@ -175,12 +179,33 @@ export class Doab {
 		await this.logged('session-failed', { session: client.sid.slice(0, SID_LOG_LENGTH) });
 	}
 
+	// Whether a BOSH request has come that is not answered yet, as far as the log tells. It logs that at `debug`.
+	get holdsRequest() {
+		const keysOf = (event) => this.events.filter((line) => line.event === event).map(({ session, request }) => `${session} ${request}`);
+		const answered = new Set(keysOf('bosh-answer'));
+		return keysOf('bosh-request').some((key) => !answered.has(key));
+	}
+
 	// Resolves when all that has been logged so far is in @lines: a thread of the gateway's writes it a moment later.
 	async readLog() {
 		const count = () => this.events.filter(({ event }) => event === 'failures').length;
 		const before = count();
 		this.child.kill('SIGUSR1');
 		await until(() => count() > before, 15000, 'event=failures in the log');
+	}
+
+	// Resolves when the gateway, which has one worker, takes no more from @socket, of a server: nothing moves while the worker answers
+	// others, and so has had the time for it.
+	async readsNoMoreOf(socket) {
+		let before;
+		let nRounds = 0;
+		await until(async () => {
+			const now = flowOf(socket);
+			nRounds = now === before ? nRounds + 1 : 0;
+			before = now;
+			await httpRequest(this.port, 'GET', '/');
+			return nRounds === STILL_ROUNDS;
+		}, 20000, 'that the gateway reads no more');
 	}
 
 	http(target) {

@@ -74,6 +74,9 @@ function endsOf({ localPort, remotePort }) {
 // How many bytes wait in the kernel between @socket, a TCP socket over IPv4, and its peer on this machine.
 const bytesUnderWay = (socket) => endsOf(socket).reduce((n, { isRemote, nSent, nReceived }) => n + (isRemote ? nReceived : nSent), 0);
 
+// What changes whenever bytes move between @socket, a TCP socket over IPv4, and its peer on this machine.
+export const flowOf = (socket) => JSON.stringify([socket.bytesWritten, socket.bytesRead, socket.writableLength, endsOf(socket)]);
+
 // Breaks the connection of @socket, a TCP socket over IPv4. Resolves when its peer, on this machine, has noticed, and closed its end.
 export async function breakConnection(socket) {
 	const { localPort, remotePort } = socket;

@@ -11,6 +11,8 @@ import { plainResponse } from '../../support/ws.mjs';
 import { NS } from '../../support/xml.mjs';
 import { XmppJsClient } from '../clients/xmppjs.mjs';
 
+// Longer than a client needs for its next request, on a busy machine.
+const PAUSE_S = 30;
 const BODY_BYTES = 262144; // of the largest message that the gateway takes by default
 // Not bob, to whom a server may still have to deliver what the tests before have sent.
 const CAROL = `carol@${DOMAIN}`;
@@ -96,7 +98,7 @@ export function testResume(place) {
 			const isEnabled = ({ name }) => name === 'enabled';
 			const { id } = (await client.exchange(enable, isEnabled)).attributes;
 			const refuse = async () => {
-				await client.request(message(CAROL, 'before'), { pause: 1 });
+				await client.request(message(CAROL, 'before'), { pause: PAUSE_S });
 				assertTerminated(await client.request(tooLarge), 'policy-violation');
 				client.close();
 			};
