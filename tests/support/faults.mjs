@@ -98,9 +98,14 @@ export class Faults {
 		this.write(AT.armed, 1);
 	}
 
+	// How often the fault has struck so far.
+	get strikes() {
+		return this.number(AT.strikes);
+	}
+
 	disarm() {
 		this.write(AT.armed, 0);
-		const strikes = this.number(AT.strikes);
+		const { strikes } = this;
 		return { strikes, stack: strikes ? text(this.bytes(AT.stack, STACK_SIZE)).trim().split('\n') : [] };
 	}
 

@@ -13,7 +13,8 @@
 //     { "serve": true }                 from here on: SASL (any password but "wrong"), restart, bind, ping, and an echo for each message
 //     { "chunk": N, "gap": MS }         from here on writes N bytes at a time, MS apart
 //     { "pause": MS }                   does nothing for a while
-//     { "starttls": true }              waits for <starttls/>, lets TLS begin; "inject": TEXT goes out with <proceed/>
+//     { "starttls": true }              waits for <starttls/>, lets TLS begin; "inject": TEXT goes out with <proceed/>; `before`: a
+//                                       function, which is waited for first
 //     { "proxy": true, "tls": true }    first of all takes a header of the PROXY protocol: connection.proxy; then TLS
 //     { "deaf": true }                  reads no more from the socket
 //     { "end": true } { "reset": true } closes the connection with FIN, with RST
@@ -303,6 +304,7 @@ class Connection extends EventEmitter {
 			await new Promise((resolve) => setTimeout(resolve, step.pause).unref()); // keeps no test waiting
 		} else if (step.starttls) {
 			await this.step({ await: 'starttls' });
+			await step.before?.();
 			this.startTls(step);
 		} else if (step.proxy) {
 			await this.takeProxyHeader(step);
