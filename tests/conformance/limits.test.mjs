@@ -4,16 +4,20 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
+import { readMetrics } from '../support/fault-leftovers.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, patiently, stopAll, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const SESSIONS = 5;
 let stage;
+let admin;
 
 before(async () => {
-	stage = await Stage.open({ plain: 'plain' }, { sessions_per_address: SESSIONS, max_sessions: 8, trusted_proxies: ['127.0.0.0/8'], workers: 2 });
+	admin = await freePort();
+	stage = await Stage.open({ plain: 'plain' }, { sessions_per_address: SESSIONS, max_sessions: 8, trusted_proxies: ['127.0.0.0/8'], workers: 2,
+		admin: `127.0.0.1:${admin}` });
 });
 after(() => stopAll(stage));
 
@@ -48,8 +52,11 @@ test('sessions_per_address counts both transports, and a place is given back', T
 	}
 });
 
+// The clients of the test before are not counted any more.
+const allPlacesAreFree = () => until(async () => await (await readMetrics(admin))('doab_sessions') === 0, 15000, 'the end of all sessions');
+
 test('max_sessions bounds all clients together', TIMEOUT, async () => {
-	await sleep(300);
+	await allPlacesAreFree();
 	const clients = [];
 	let refused;
 	for (let i = 0; i < 12 && !refused; i++) {
@@ -69,7 +76,7 @@ test('max_sessions bounds all clients together', TIMEOUT, async () => {
 });
 
 test('the client\'s address comes from X-Forwarded-For: the right-most that is no trusted proxy', TIMEOUT, async () => {
-	await sleep(300);
+	await allPlacesAreFree();
 	const client = new BoshClient(stage.port, { headers: from('203.0.113.66, 203.0.113.7, 127.0.0.9') });
 	await client.create('plain.test');
 	await stage.doab.readLog();

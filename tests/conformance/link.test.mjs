@@ -129,7 +129,7 @@ for (const name of ['clear', 'secure']) {
 	test(`stanzas that arrive together are answered together (${name})`, TIMEOUT, async () => {
 		const { client, connection, end } = await TRANSPORTS.BOSH(name);
 		const held = client.request();
-		await sleep(100);
+		await stage.doab.hasRequest(client);
 		connection.socket.write(Array.from({ length: N_TOGETHER }, (_, i) => `<message id='i${i}'/>`).join(''));
 		const { element } = await held;
 		assert.deepEqual(element.children.map(({ attributes }) => attributes.id), Array.from({ length: N_TOGETHER }, (_, i) => `i${i}`));

@@ -278,7 +278,7 @@ test('a session that was created over TLS is not continued without', TIMEOUT, as
 });
 
 test('HTTP without TLS gets an answer, other things and silence a line', TIMEOUT, async () => {
-	const doab = await withTls({}, { header_timeout: 1 });
+	const doab = await withTls({}, { header_timeout: 5 });
 	try {
 		const answer = await request(http, { host: '127.0.0.1', port: doab.tlsPort });
 		assert.equal(answer.status, 400);

@@ -11,6 +11,8 @@ import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
+// For all that the client of a test says before it has logged in, on a busy machine.
+const LOGIN_TIMEOUT_S = 10;
 const SLOW = '3600'; // seconds in which a bucket fills: within a test it does not
 const stages = [];
 
@@ -228,7 +230,7 @@ for (const [transport, Session] of Object.entries(TRANSPORTS)) {
 
 	test(`${transport}: login_timeout ends a session that does not log in, and no other`, TIMEOUT, async () => {
 		const admin = await freePort();
-		const stage = await open({ login_timeout: 2, admin: `127.0.0.1:${admin}` });
+		const stage = await open({ login_timeout: LOGIN_TIMEOUT_S, admin: `127.0.0.1:${admin}` });
 		const user = await login(Session, stage, '198.51.100.1');
 		const idler = await Session.open(stage, '198.51.100.2');
 		await stage.doab.logged('session-failed', { client: '198.51.100.2', failure: 'login-timeout' });
@@ -245,7 +247,7 @@ test('SASL2 and XEP-0078: their failures are seen, too', TIMEOUT, async () => {
 		{ send: `<failure xmlns='urn:xmpp:sasl:2'><not-authorized xmlns='${NS.sasl}'/></failure>` }, { await: 'iq' },
 		{ send: '<iq type="error" id="a"><error code="401" type="auth"><not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>' },
 		{ await: 'iq' }, { send: '<iq type="result" id="b"/>' }, { serve: true }];
-	const stage = await open({ login_timeout: 3 }, { old: script });
+	const stage = await open({ login_timeout: LOGIN_TIMEOUT_S }, { old: script });
 	const socket = await openWebSocket(stage.port, { headers: headersOf('198.51.100.1') });
 	await socket.start('old.test');
 	socket.send(`<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>AA==</initial-response></authenticate>`);
@@ -258,7 +260,7 @@ test('SASL2 and XEP-0078: their failures are seen, too', TIMEOUT, async () => {
 	// A login by XEP-0078 is one: the session outlives the time for it.
 	socket.send(query('b'));
 	assert.equal((await socket.next()).attributes.type, 'result');
-	await sleep(4000);
+	await sleep((LOGIN_TIMEOUT_S + 1) * 1000);
 	socket.send('<message xmlns="jabber:client" id="later"/>');
 	assert.equal((await socket.next()).attributes.id, 'later');
 	socket.drop();

@@ -51,7 +51,7 @@ before(async () => {
 	zone['_xmpps-client._tcp.mute.test'] = 'SILENT';
 	config.domains['denied.test'] = { deny: true };
 	dns = await DnsServer.start(zone);
-	Object.assign(config, { resolvers: [dns.address], dns_timeout: 300, dns_tries: 2, connect_timeout: 2, open_timeout: 3 });
+	Object.assign(config, { resolvers: [dns.address], dns_timeout: 1000, dns_tries: 2, connect_timeout: 2, open_timeout: 6 });
 });
 after(async () => {
 	await stopAll(...Object.values(servers), dns);

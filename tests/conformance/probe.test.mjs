@@ -188,7 +188,7 @@ after(async () => {
 	removeFolder(folder);
 });
 
-const look = (domain, config = {}) => probe(domain, { resolvers: [dns.address], allowed_ports: ['443', '1024-65535'], connect_timeout: CONNECT_TIMEOUT_S, open_timeout: 3, dns_timeout: 300, dns_tries: 2,
+const look = (domain, config = {}) => probe(domain, { resolvers: [dns.address], allowed_ports: ['443', '1024-65535'], connect_timeout: CONNECT_TIMEOUT_S, open_timeout: 6, dns_timeout: 1000, dns_tries: 2,
 	trust_dnssec: true, domains, ...config });
 
 

@@ -23,6 +23,8 @@ const settings = { allowed_ports: ['1-65535'], dns_timeout: DNS_TIMEOUT_MS, dns_
 	connect_timeout: 5, log_level: 'info', sessions_per_address: 10000, domains: { '*.test': { allow_private: true, tls: 'off' } } };
 // Where no time-out is waited for, a busy machine must not cause one, nor a second question.
 const PATIENT = { keys: { dns_timeout: 20000, open_timeout: 120, connect_timeout: 60 } };
+// Where some are waited for, it must not cause more.
+const LATE = { keys: { dns_timeout: 1500, open_timeout: 60, connect_timeout: 30 } };
 
 describe('faults of resolvers', { concurrency: true }, () => {
 	let server; // to be reached
@@ -142,12 +144,12 @@ describe('faults of resolvers', { concurrency: true }, () => {
 		}
 	});
 
-	testFault('slow answers: the first comes after a second try was sent, and serves', {}, async (doab) => {
-		addDomain('slow.test', { AFTER: () => sleep(DNS_TIMEOUT_MS * 1.5) });
+	testFault('slow answers: the first comes after a second try was sent, and serves', LATE, async (doab) => {
+		addDomain('slow.test', { AFTER: () => sleep(LATE.keys.dns_timeout * 1.5) });
 		await Promise.all(Array.from({ length: 5 }, () => assertServed('slow.test', doab)));
 	});
 
-	testFault('answers that come and go: each try may be the one that is answered', {}, async (doab) => {
+	testFault('answers that come and go: each try may be the one that is answered', LATE, async (doab) => {
 		const names = Array.from({ length: 10 }, (_, i) => `flap${i}.test`);
 		const seen = new Set();
 		for (const [i, name] of names.entries()) {

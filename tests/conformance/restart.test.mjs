@@ -162,7 +162,7 @@ for (const [name, open] of Object.entries(transports)) {
 test('a server that says nothing after the restart', TIMEOUT, async () => {
 	const silent = await Stage.open({
 		mute: [...header(FEATURES), { await: 'auth' }, { send: `<success xmlns='${NS.sasl}'/>` }, { await: 'header' }, { pause: 60000 }],
-	}, { open_timeout: 1, ping_interval: 0, wait: 20 });
+	}, { open_timeout: 5, ping_interval: 0, wait: 20 });
 	try {
 		const socket = await openWebSocket(silent.port);
 		await socket.start('mute.test');

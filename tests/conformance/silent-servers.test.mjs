@@ -13,11 +13,11 @@ import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } fr
 import { FEATURES, SCENARIOS, XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
-const OPEN_TIMEOUT_S = 6;
+const OPEN_TIMEOUT_S = 12;
 // One of several servers has a third of that; this is longer.
-const SLOW_MS = 3000;
+const SLOW_MS = 6000;
 // By then a server on this machine is connected, and the next name is being looked up.
-const LOOKUP_MS = 400;
+const LOOKUP_MS = 1500;
 const service = (domain) => `_xmpp-client._tcp.${domain}`;
 const slow = [{ await: 'header' }, { pause: SLOW_MS }, { header: true, features: FEATURES },
 	{ serve: true }];
@@ -99,7 +99,7 @@ before(async () => {
 	sets.victim = await add('victim.test', [sets.stranger[0], 'plain']);
 	domains['fixed.test'] = { tls: 'off', connect: sets.fixed.map((server) => server.address) };
 	const dns = await started(DnsServer.start(zone));
-	config = { resolvers: [dns.address], connect_timeout: 3, open_timeout: OPEN_TIMEOUT_S,
+	config = { resolvers: [dns.address], connect_timeout: 6, open_timeout: OPEN_TIMEOUT_S,
 		sessions_per_address: 1000, allowed_ports: ['1-65535'], domains };
 	doab = await started(Doab.start(config));
 });

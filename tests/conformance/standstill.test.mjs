@@ -10,7 +10,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
-import { HttpConnection, openWebSocket } from '../support/http.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
@@ -86,12 +86,28 @@ async function assertOpened(moment, beyondMs) {
 	}
 }
 
-// Not all at the same time: what is left to do when the gateway goes on has a second.
+// What is left to do when the gateway goes on has a second, for which a busy machine may take longer: not each time.
+const N_TRIES = 4;
+
+async function assertOpenedOnce(t, moment, beyondMs) {
+	for (let nLeft = N_TRIES; ; nLeft--) {
+		try {
+			return await assertOpened(moment, beyondMs);
+		} catch (error) {
+			if (nLeft === 1) {
+				throw error;
+			}
+			t.diagnostic(`tried again: ${error.message}`);
+		}
+	}
+}
+
+// Not all at the same time, for that second's sake.
 describe('a gateway that stands still', { concurrency: 8 }, () => {
 	for (const [name, moment] of Object.entries(MOMENTS)) {
-		test(`while the server answers ${name}: the session is opened, with this server`, TIMEOUT, () => assertOpened(moment, LONG_MS));
+		test(`while the server answers ${name}: the session is opened, with this server`, TIMEOUT, (t) => assertOpenedOnce(t, moment, LONG_MS));
 		if (moment.isLast) {
-			test(`likewise, shortly, ${name}`, TIMEOUT, () => assertOpened(moment, SHORT_MS));
+			test(`likewise, shortly, ${name}`, TIMEOUT, (t) => assertOpenedOnce(t, moment, SHORT_MS));
 		}
 	}
 
@@ -182,7 +198,7 @@ describe('a gateway that stands still', { concurrency: 8 }, () => {
 		try {
 			await client.login('first.test', { wait: 30 });
 			const held = client.request();
-			await sleep(200);
+			await doab.hasRequest(client);
 			plain.connections[0].socket.end();
 			assertTerminated(await held, 'remote-connection-failed');
 			const over = standStill(doab, LONG_MS);
@@ -222,7 +238,9 @@ describe('a gateway that stands still', { concurrency: 8 }, () => {
 			const held = client.request();
 			const late = await HttpConnection.open(doab.port);
 			late.write(HEAD.slice(0, 20));
-			await sleep(500);
+			await doab.hasRequest(client);
+			// Is accepted behind the other one.
+			assert.equal((await httpRequest(doab.port, 'GET', '/')).status, 200);
 			doab.child.kill('SIGTERM');
 			// The sessions have ended, and it waits for the last of the requests.
 			await held;

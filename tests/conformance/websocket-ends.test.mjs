@@ -10,6 +10,8 @@ import { OPCODE, WebSocketClient, encodeFrame } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
+// Longer than this process, which answers pings, may be busy.
+const PING_S = 3;
 const LOGIN_BYTES = 8192;
 const BODY_BYTES = 20000;
 const ELSEWHERE = 'wss://chat.example.org/xmpp-websocket?a&b';
@@ -17,7 +19,7 @@ let stage;
 
 before(async () => {
 	stage = await Stage.open({ plain: 'plain', mute: 'no-features', deaf: 'never-reading', slow: 'late-features' },
-		{ ping_interval: 1, body_bytes: BODY_BYTES, sessions_per_address: 1000, open_timeout: 60 });
+		{ ping_interval: PING_S, body_bytes: BODY_BYTES, sessions_per_address: 1000, open_timeout: 60 });
 });
 after(() => stopAll(stage));
 
@@ -67,7 +69,7 @@ describe('time', { concurrency: 4 }, () => {
 			socket.answersPings = answersPings;
 			return socket;
 		}));
-		await sleep(5000);
+		await sleep((2 * (PING_S + 1) + 1) * 1000);
 		// Neither is known to be gone: what they sent waits.
 		assert.ok(sockets[0].isOpen);
 		sockets.forEach((socket) => socket.drop());

@@ -8,6 +8,8 @@ import { patiently, sleep, stopAll, within } from '../support/util.mjs';
 import { OPCODE, WebSocketClient, encodeFrame } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 
+// Longer than this process, which answers pings, may be busy.
+const PING_S = 3;
 const TIMEOUT = { timeout: patiently(30000) };
 const BODY_BYTES = 262144;
 const OPEN = `<open xmlns='${NS.framing}' to='plain.test' version='1.0'/>`;
@@ -15,7 +17,7 @@ let stage;
 let witness;
 
 before(async () => {
-	stage = await Stage.open({ plain: 'plain', witness: 'plain' }, { ping_interval: 1, sessions_per_address: 1000 });
+	stage = await Stage.open({ plain: 'plain', witness: 'plain' }, { ping_interval: PING_S, sessions_per_address: 1000 });
 	witness = await openWebSocket(stage.port);
 	await witness.login('witness.test');
 });
