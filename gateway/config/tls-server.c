@@ -88,8 +88,8 @@ static bool tells_unknown(SSL_CTX *context)
 	return error != 0;
 }
 
-/* Whether OpenSSL has not taken a list of groups because of memory. 3.0 does not always say so: what
- * it says nothing about is then no group that it does not have. */
+/* Whether OpenSSL has not taken a list of groups because of memory. 3.0 does not always say so:
+ * what it says nothing about is then no group that it does not have. */
 static bool groups_lack_memory(SSL_CTX *context)
 {
 	return ERR_peek_error() ? errors_lack_memory() : tells_unknown(context);

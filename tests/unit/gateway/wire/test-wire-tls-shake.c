@@ -16,7 +16,7 @@
 #include "tests/unit/gateway/wire/wire-tls-case.h"
 
 enum {
-	PART = 8, /* of a record: its header, and some of what it holds */
+	PART = 14, /* the change of ciphers, and a record's header with some of what it holds */
 };
 
 /* What the client says comes together with its last words of the handshake, but for the first
