@@ -96,6 +96,9 @@ static int hear(int fd, uint32_t question, struct control_message *ret_message, 
 			return r < 0 ? -errno : -ETIMEDOUT;
 		}
 		r = control_receive(fd, ret_message, ret_fds, ret_n_fds);
+		if (r == CONTROL_EMPTY) {
+			continue;
+		}
 		if (r < 0) {
 			return r;
 		}

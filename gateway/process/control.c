@@ -110,7 +110,7 @@ int control_receive(int fd, struct control_message *ret_message,
 
 	/* A message that was left in the socket would be taken for the answer to a later one. */
 	do {
-		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	} while (n < 0 && (errno == EINTR || wait_for_memory(errno, &n_waits)));
 	if (n < 0) {
 		if (errno == ECONNRESET) {

@@ -85,7 +85,7 @@ static inline uint64_t control_bit(unsigned generation)
 
 enum control_result {
 	CONTROL_RECEIVED,
-	CONTROL_EMPTY,  /* nothing has come (only on a non-blocking socket) */
+	CONTROL_EMPTY,  /* nothing has come */
 	CONTROL_CLOSED, /* the other process is gone */
 };
 
@@ -113,8 +113,8 @@ bool control_may_retry(int r);
  * of that second: @r is control_receive()'s. It may be received later; nothing is lost. */
 bool control_is_delayed(int r);
 
-/* Receives a message; while the kernel is out of memory, it waits as above. The caller owns the
- * descriptors; the others are -1. A message of another length is -EPROTO. Returns CONTROL_... or a
- * negative errno. */
+/* Receives a message that has come; it waits for none, but while the kernel is out of memory, it
+ * waits as above. The caller owns the descriptors; the others are -1. A message of another length
+ * is -EPROTO. Returns CONTROL_... or a negative errno. */
 _must_check_ int control_receive(int fd, struct control_message *ret_message,
 				 int ret_fds[static CONTROL_FDS_MAX], size_t *ret_n_fds);

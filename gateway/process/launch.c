@@ -148,6 +148,5 @@ enum launch_result launch_read(struct launch *ret_launch)
 	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
 		fcntl(fds[i], F_SETFD, FD_CLOEXEC);
 	}
-	fcntl(ret_launch->door, F_SETFL, O_NONBLOCK);
 	return LAUNCH_FOUND;
 }

@@ -38,6 +38,5 @@ void launch_init(const char *name);
  * mask is inherited. Returns the process id or a negative errno. */
 _must_check_ pid_t launch_start(const struct launch *launch, char *const *argv);
 
-/* Reads the variable and removes it. The descriptors are closed on exec from then on, and @launch's
- * door does not block. */
+/* Reads the variable and removes it. The descriptors are closed on exec from then on. */
 enum launch_result launch_read(struct launch *ret_launch);

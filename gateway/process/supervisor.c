@@ -283,6 +283,9 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 	size_t n_fds;
 	int r = control_receive(*fd, &message, fds, &n_fds);
 
+	if (r == CONTROL_EMPTY) {
+		return;
+	}
 	if (control_is_delayed(r)) {
 		log_warning("report-delayed", LOG_NUMBER("generation", server->generation),
 			    LOG_STR("error", strerror(-r)));
