@@ -18,6 +18,9 @@ const INACTIVITY_S = 12;
 const PROBLEMS_MAX = 10;
 // Far less than the supervisor allows.
 const SERVERS_LEFT = 8;
+// What a failure tells of the log.
+const LINES_TOLD = 40;
+const CLEAN = { isUpgraded: true, told: [] };
 export const ROLES = { supervisor: SUPERVISOR, 'server before': 'before', 'new server': NEXT_SERVER };
 
 const generationOf = (pid) => Number(/DOAB_SERVER=\d+:(\d+):/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))[1]);
@@ -77,7 +80,7 @@ export class UpgradeSweep {
 		return this.count(OUTCOMES[0]) > good;
 	}
 
-	// All that is done with clients. Resolves with the number of those that were told that their sessions came to nothing.
+	// All that is done with clients. Resolves with what those heard that were told that their sessions came to nothing.
 	async clients(list) {
 		const outcomes = await Promise.all(list.map(async (client, i) => {
 			const survivor = await client;
@@ -90,10 +93,10 @@ export class UpgradeSweep {
 		}).map((done) => done.then(() => undefined, (error) => error)));
 		const errors = outcomes.filter((error) => error && !(error instanceof ToldError));
 		assert.equal(errors.length, 0, errors.map((error) => error.message).join('\n'));
-		return outcomes.filter((error) => error).length;
+		return outcomes.filter((error) => error).map(({ message: text }) => text);
 	}
 
-	// One upgrade with sessions of before and of afterwards. @mayStay: a client was told earlier. Resolves with { isUpgraded, nTold }.
+	// One upgrade with sessions of before and of afterwards. @mayStay: a client was told earlier. Resolves with { isUpgraded, told }.
 	async upgrade(arm = () => {}, { mayStay = false } = {}) {
 		const { port } = this.stage;
 		const before = await openBoth(port);
@@ -101,9 +104,16 @@ export class UpgradeSweep {
 		arm();
 		const isUpgraded = await this.outcome();
 		assert.equal((await ask(port, 'GET', '/crossdomain.xml')).status, 200);
-		const nTold = await this.clients([...before, Survivor.bosh(port), Survivor.websocket(port)]);
-		await until(() => this.isSettled(former, { isUpgraded, mayStay: mayStay || nTold > 0 }), PATIENCE_MS, 'the end of a server');
-		return { isUpgraded, nTold };
+		const told = await this.clients([...before, Survivor.bosh(port), Survivor.websocket(port)]);
+		await until(() => this.isSettled(former, { isUpgraded, mayStay: mayStay || told.length > 0 }), PATIENCE_MS, 'the end of a server')
+			.catch((error) => assert.fail(this.withServers(error)));
+		return { isUpgraded, told };
+	}
+
+	// The message of @error, with the servers that there are and what was logged last.
+	withServers({ message: text }) {
+		const servers = this.doab.serverPids.map((pid) => `${pid} (generation ${generationOf(pid)})`);
+		return `${text}. There are ${servers.join(', ')}:\n${this.doab.lines.slice(-LINES_TOLD).join('\n')}`;
 	}
 
 	// Whether the server that has to end has ended. A session of BOSH whose client does not come back keeps its server for a while.
@@ -117,7 +127,7 @@ export class UpgradeSweep {
 		const roleBefore = server(generationOf(this.doab.serverPid));
 		const numbers = () => [SUPERVISOR, roleBefore].map((role) => this.faults.calls(role));
 		let before;
-		assert.deepEqual(await this.upgrade(() => { before = numbers(); }), { isUpgraded: true, nTold: 0 });
+		assert.deepEqual(await this.upgrade(() => { before = numbers(); }), CLEAN);
 		const [supervisor, old] = numbers().map((after, i) =>
 			Object.fromEntries(Object.entries(after).map(([call, n]) => [call, n - (before[i][call] ?? 0)])));
 		return { supervisor, 'server before': old, 'new server': this.faults.calls(server(generationOf(this.doab.serverPid))) };
@@ -135,7 +145,7 @@ export class UpgradeSweep {
 			this.nPoints++;
 			this.points[call] = (this.points[call] ?? 0) + 1;
 		}
-		this.nTold += outcome.nTold > 0 || outcome.isUpgraded === false;
+		this.nTold += outcome.told?.length > 0 || outcome.isUpgraded === false;
 		if (outcome.error) {
 			await report(outcome.error.message);
 		}
@@ -146,8 +156,8 @@ export class UpgradeSweep {
 		if (!this.doab.isRunning || outcome.error) {
 			await this.stage.stop().catch(() => {});
 			await this.begin();
-		} else if (!outcome.isUpgraded || outcome.nTold) {
-			await this.upgrade(undefined, { mayStay: true }).then((next) => assert.deepEqual(next, { isUpgraded: true, nTold: 0 }))
+		} else if (!outcome.isUpgraded || outcome.told.length) {
+			await this.upgrade(undefined, { mayStay: true }).then((next) => assert.deepEqual(next, CLEAN))
 				.catch((error) => report(`the next upgrade: ${error.message}`));
 		}
 	}
@@ -162,7 +172,7 @@ export class UpgradeSweep {
 
 	async assertNothingLeft() {
 		await until(() => this.doab.serverPids.length === 1, PATIENCE_MS, 'the end of the servers that have no session')
-			.catch((error) => this.problems.push(error.message));
+			.catch((error) => this.problems.push(this.withServers(error)));
 		const nLeft = () => countDescriptors(this.doab.child.pid) - this.nDescriptors;
 		// The supervisor closes them when it has learned of the end.
 		await until(() => nLeft() <= 0, PATIENCE_MS, 'the descriptors of these servers')
