@@ -7,7 +7,7 @@ import { selfSigned, tlsOf } from './certificates.mjs';
 import { DnsServer } from './dns-server.mjs';
 import { Doab } from './doab.mjs';
 import { ScriptedConnect, ScriptedSocks } from './egress-proxies.mjs';
-import { CONFIG, assertReturned, boshSession, message, openStage, plain, talk, websocketSession, withId } from './fault-stage.mjs';
+import { CONFIG, INACTIVITY_S, assertReturned, boshSession, message, openStage, plain, talk, websocketSession, withId } from './fault-stage.mjs';
 import { HttpConnection } from './http.mjs';
 import { PersistentBosh, PersistentWebSocket, ToldError, ask } from './persistent.mjs';
 import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until } from './util.mjs';
@@ -98,7 +98,8 @@ export const keysAndStreams = (env) => openStage(env, { plain: 'plain', second: 
 		assert.ok(second.stream, 'the name of the second stream');
 		await client.features();
 		await client.exchange(message('other'), withId('other'), second);
-		await client.request('', { pause: 2 });
+		// A shorter pause would be over, on a busy machine, while other sweeps of this process have their turn.
+		await client.request('', { pause: INACTIVITY_S });
 		await client.exchange(message('one'), withId('one'));
 		await client.request('', { ...second, type: 'terminate' });
 		await client.exchange(message('two'), withId('two'));
