@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and below each
- * rule the tests of it: in this file, in test-bosh-ack.c (a), -ending.c (e), -key.c (k), -order.c
- * (o), -pause.c (p), -polling.c (l), -repeat.c (r), -streams.c (s), or in the file that is named.
- * test-bosh-memory.c repeats much of it with each allocation failing in turn.
+ * rule the tests of it: in this file, in test-bosh-ack.c (a), -ending.c (e), -failure.c (f),
+ * -key.c (k), -order.c (o), -pause.c (p), -polling.c (l), -repeat.c (r), -streams.c (s), or in the
+ * file that is named. test-bosh-memory.c repeats much of it with each allocation failing in turn.
  *
  * Session Creation Request
  *   what the client leaves out the gateway chooses; hold and wait at most as configured
@@ -114,21 +114,21 @@
  *       s test_stream_failed, test_stream_both_failed, test_stream_last_failed_with_pending
  * HTTP Conditions
  *   400, 403, 404 for clients without ver, 200 for all others
- *       e test_legacy, test_refusal_without_session
+ *       f test_legacy, test_refusal_without_session
  * Terminal Binding Conditions
  *   the rule that was broken, in words, to all requests that can be answered (rule.h)
- *       e test_rules, test_refuse
+ *       f test_rules, test_refuse
  *   the reason for an end, in one answer
- *       e test_failure, test_failure_with_pending
+ *       f test_failure, test_failure_with_pending
  *   if no request is held, in the answer to the next
- *       e test_failure_kept, test_failure_kept_for_repeat
+ *       f test_failure_kept, test_failure_kept_for_repeat
  *   see-other-uri has the URI in it
- *       e test_see_other_uri
+ *       f test_see_other_uri
  *   system-shutdown
  *       e test_shut
  * XEP-0206, remote-stream-error
  *   stanzas, then the server's error, with xmlns:stream
- *       e test_stream_error, test_stream_error_kept
+ *       f test_stream_error, test_stream_error_kept
  * XEP-0206, Authentication and Resource Binding
  *   a restart makes a new header, and its payloads are ignored
  *       e test_restart
