@@ -91,3 +91,10 @@ static inline void refused(const char *text, unsigned line, const char *what)
 	assert_printed(line, what);
 	assert_int_equal(errors_text[errors_n - 1], '\n');
 }
+
+static inline void check_address(const struct address *address, const char *expected)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	assert_string_equal(address_format(address, text), expected);
+}
