@@ -2,8 +2,9 @@
 /*
  * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and below each
  * rule the tests of it: in this file, in test-bosh-ack.c (a), -ending.c (e), -failure.c (f),
- * -key.c (k), -order.c (o), -pause.c (p), -polling.c (l), -repeat.c (r), -streams.c (s), or in the
- * file that is named. test-bosh-memory.c repeats much of it with each allocation failing in turn.
+ * -key.c (k), -order.c (o), -pause.c (p), -polling.c (l), -repeat.c (r), -streams.c (s),
+ * -stream-ends.c (t), or in the file that is named. test-bosh-memory.c repeats much of it with each
+ * allocation failing in turn.
  *
  * Session Creation Request
  *   what the client leaves out the gateway chooses; hold and wait at most as configured
@@ -109,9 +110,9 @@
  *   all means all that are open; an unknown name ends the session
  *       s test_stream_opening, _nameless
  *   closing one, the last one, all
- *       s test_stream_closed, test_stream_all_closed, test_stream_closed_with_pending
+ *       t test_stream_closed, test_stream_all_closed, test_stream_closed_with_pending
  *   one that fails is reported with its name, the last one ends the session
- *       s test_stream_failed, test_stream_both_failed, test_stream_last_failed_with_pending
+ *       t test_stream_failed, test_stream_both_failed, test_stream_last_failed_with_pending
  * HTTP Conditions
  *   400, 403, 404 for clients without ver, 200 for all others
  *       f test_legacy, test_refusal_without_session
