@@ -9,7 +9,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
+import { patiently, removeFolder, sleep, stopAll, temporaryFolder, until, untilStill, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(90000) };
 const MEGABYTE = 1024 * 1024;
@@ -115,7 +115,7 @@ for (const name of ['clear', 'secure']) {
 		const rssBefore = status('VmRSS');
 		all.forEach(({ socket }) => socket.socket.pause());
 		const floods = all.map(({ connection }) => flood(connection));
-		await sleep(SETTLE_MS);
+		await untilStill(() => floods.map(({ sent }) => sent).join(), 'what is sent');
 		floods.forEach(({ sent }) => assert.ok(sent < N_STANZAS, 'all of it went somewhere'));
 		assertBounded(rssBefore);
 		for (const { socket } of all) {
@@ -139,7 +139,7 @@ for (const name of ['clear', 'secure']) {
 				socket.send(upward(i));
 			}
 		}
-		await sleep(SETTLE_MS);
+		await untilStill(() => all.map(({ socket }) => socket.socket.writableLength).join(), 'what waits to be sent');
 		all.forEach(({ socket }) => assert.ok(socket.socket.writableLength > MEGABYTE, 'all of it went somewhere'));
 		assertBounded(rssBefore);
 		await Promise.all(all.map(async ({ socket, connection }) => {
@@ -153,7 +153,7 @@ test('BOSH clients that are away stop their server', TIMEOUT, async () => {
 	const all = await sessions(openBosh);
 	const rssBefore = status('VmRSS');
 	const floods = all.map(({ connection }) => flood(connection));
-	await sleep(SETTLE_MS);
+	await untilStill(() => floods.map(({ sent }) => sent).join(), 'what is sent');
 	floods.forEach(({ sent }) => assert.ok(sent < N_STANZAS, 'all of it went somewhere'));
 	assertBounded(rssBefore);
 	for (const { client } of all) {

@@ -9,7 +9,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest, openWebSocket } from '../support/http.mjs';
-import { freePort, patiently, sleep, startChild, stopAll, stopChild, until, untilRead } from '../support/util.mjs';
+import { freePort, patiently, sleep, startChild, stopAll, stopChild, until, untilRead, untilStill } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -185,22 +185,8 @@ test('200 sessions behind one address notice nothing at the default limits', TIM
 
 // What one client address may hold by default, and what the process needs besides.
 const MOST = 32 * MB + 16 * MB;
-const STILL_MS = 1000;
-
-// Resolves with the memory of the process when that does not change any more: who has to go holds something until the end.
-async function settledBytes(stage) {
-	let since = Date.now();
-	let [bytes, last] = [0, -1];
-	await until(() => {
-		bytes = residentBytes(stage);
-		const now = Math.round(bytes / MB);
-		if (now !== last) {
-			[since, last] = [Date.now(), now];
-		}
-		return Date.now() - since >= STILL_MS;
-	}, 15000, 'that the memory does not change');
-	return bytes;
-}
+// Who has to go holds something until the end.
+const settledMb = (stage) => untilStill(() => Math.round(residentBytes(stage) / MB), 'the memory');
 
 for (const [what, open] of [['WebSocket', openSocket], ['BOSH', openBosh]]) {
 	test(`${what}: clients of one address that do not read fill no memory at the default limits`, TIMEOUT, async (t) => {
@@ -223,7 +209,7 @@ for (const [what, open] of [['WebSocket', openSocket], ['BOSH', openBosh]]) {
 				await sleep(30);
 			}
 			await until(() => wasEvicted(stage), 20000, 'that a session has to go');
-			const grown = await settledBytes(stage) - before;
+			const grown = await settledMb(stage) * MB - before;
 			assert.ok(grown < MOST, `${grown / MB} MB more`);
 			all.forEach(({ socket, client }) => (socket ? socket.drop() : client.close()));
 		});
@@ -256,7 +242,7 @@ for (const [what, domain, proxied] of [
 				// One that comes ahead of those before it would be beyond the window.
 				await answers.next();
 			}
-			const grown = await settledBytes(stage) - before;
+			const grown = await settledMb(stage) * MB - before;
 			await stopChild(readers);
 			client.close();
 			assert.ok(grown < MOST, `${grown / MB} MB more`);

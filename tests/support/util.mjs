@@ -56,6 +56,23 @@ export async function until(condition, ms, what) {
 	}
 }
 
+// How long a thing has to be the same to be taken for one that does not change any more.
+const STILL_MS = 1500;
+
+// Resolves with what @measure returns, a number or a string, when that does not change any more.
+export async function untilStill(measure, what) {
+	let since;
+	let last;
+	await until(() => {
+		const now = measure();
+		if (now !== last) {
+			[since, last] = [Date.now(), now];
+		}
+		return Date.now() - since >= STILL_MS;
+	}, 15000, `that ${what} stays as it is`);
+	return last;
+}
+
 // TCP_ESTABLISHED, TCP_CLOSE_WAIT: that end of a connection has not been closed.
 const OPEN_STATES = ['01', '08'];
 
