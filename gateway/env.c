@@ -144,15 +144,6 @@ bool worker_is_draining(const struct worker_env *env)
 	return process && process->is_draining && process->successor < 0;
 }
 
-int worker_enter_pumped(struct worker_env *env, const struct address *peer)
-{
-	if (census_enter_connection(env->census, peer, true) != CENSUS_OK) {
-		return -ENOMEM;
-	}
-	metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
-	return 0;
-}
-
 void worker_leave_connection(struct worker_env *env, const struct address *peer)
 {
 	census_leave_connection(env->census, peer);

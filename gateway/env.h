@@ -83,11 +83,6 @@ void worker_leave_connection(struct worker_env *env, const struct address *peer)
  * because of an upgrade. */
 _must_check_ const char *worker_enter_passed(struct worker_env *env, const struct address *peer);
 
-/* A connection of @peer, which has a seat, takes a second one for its clear text (wire_into_fd()),
- * whatever limits there are for one client; it counts as one more of its connections. Returns 0, or
- * -ENOMEM if there is no seat for it. */
-_must_check_ int worker_enter_pumped(struct worker_env *env, const struct address *peer);
-
 /* As worker_enter_connection(), for @proxy, on a listener where only proxies may connect: the
  * limits for one client do not apply to it. The client that it names takes the seat over by
  * worker_change_client(). */

@@ -45,20 +45,20 @@ static enum http_first first_of(enum door_result result)
 }
 
 /* The door has refused @fd, one end of a pair of sockets. This worker reads it like any connection,
- * and judges its next request again. @fd takes a seat in addition to that of the client's
- * connection, as it would take one at the other server. */
+ * and judges its next request again. It has no seat: the client's connection, which is pumped,
+ * keeps its own, and is one connection. */
 static void serve_pumped(struct front *front, int fd, const struct wire_peer *peer)
 {
 	struct wire *wire;
+	int r = wire_new_again(fd, peer, &wire);
 
-	if (worker_enter_pumped(front->env, &peer->address) < 0) {
+	if (r < 0) {
 		close(fd);
-	} else if (wire_new_again(fd, peer, &wire) < 0) {
-		close(fd);
-		worker_leave_connection(front->env, &peer->address);
-	} else {
-		front_adopt(front, wire, false);
+		connection_log_lost(front->env, &peer->address, r);
+		return;
 	}
+	wire_set_silent(wire);
+	front_adopt(front, wire, false);
 }
 
 /* Passes a connection whose bytes are not all in its socket: it has TLS, or bytes were fetched

@@ -2,8 +2,6 @@
 #define LOG_AREA LOG_AREA_HTTP
 #include "gateway/front.h"
 
-#include <unistd.h>
-
 #include "gateway/client-of.h"
 #include "gateway/connection-log.h"
 #include "gateway/front-owner.h"
@@ -103,18 +101,16 @@ void front_take(struct front *front, struct wire *wire)
 static void answer_policy(struct front *front, struct wire *wire)
 {
 	const struct address peer = *wire_peer(wire);
-	bool keeps_seat = wire_fd(wire) < 0; /* there will be a pump */
+	/* Where there will be a pump, the seat stays with the connection that is pumped. */
+	bool has_seat = wire_fd(wire) >= 0 && !wire_is_silent(wire);
 	int fd = wire_into_fd(wire);
 
 	if (fd < 0) {
+		connection_log_lost(front->env, &peer, fd);
 		wire_close(wire);
 		return;
 	}
-	if (keeps_seat && worker_enter_pumped(front->env, &peer) < 0) {
-		close(fd);
-		return;
-	}
-	socket_policy_adopt(front->env->socket_policy, fd, &peer, SITE_PLUGIN_FLASH);
+	socket_policy_adopt(front->env->socket_policy, fd, &peer, SITE_PLUGIN_FLASH, has_seat);
 }
 
 static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)

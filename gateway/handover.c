@@ -15,9 +15,12 @@ struct handover_message {
 void handover_drop(struct worker_env *env, struct wire *wire)
 {
 	const struct address peer = *wire_peer(wire);
+	bool has_seat = !wire_is_silent(wire);
 
 	wire_close(wire);
-	worker_leave_connection(env, &peer);
+	if (has_seat) {
+		worker_leave_connection(env, &peer);
+	}
 }
 
 static void on_message(struct message *message, void *reader)

@@ -20,5 +20,6 @@ _must_check_ int handover_post(struct mailbox *mailbox, struct wire *wire, struc
 void handover_give(struct mailbox *mailbox, int fd, const struct wire_peer *peer,
 		   handover_taken taken);
 
-/* Closes @wire, which belongs to no hub, and gives its seat back. */
+/* Closes @wire, which belongs to no hub, and gives its seat back, if it has one
+ * (wire_set_silent()). */
 void handover_drop(struct worker_env *env, struct wire *wire);

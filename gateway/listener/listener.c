@@ -84,7 +84,7 @@ static void on_accepted(void *userdata, int fd, const struct address *peer, int 
 		return;
 	}
 	if (socket_policy_is_asked(listener->env->config, fd, &plugin)) {
-		socket_policy_adopt(listener->env->socket_policy, fd, peer, plugin);
+		socket_policy_adopt(listener->env->socket_policy, fd, peer, plugin, true);
 		return;
 	}
 	if (!config) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/connection-log.h"
 #include "policy/policy-request.h"
 
 struct socket_policy {
@@ -136,10 +137,9 @@ static void on_closed(void *userdata, const struct address *peer)
 	worker_leave_connection(policy->env, peer);
 }
 
-/* Takes @fd, also on failure. The connection has a seat in the census. Returns 0 or a negative
- * errno. */
+/* Takes @fd, also on failure. Returns 0 or a negative errno. */
 static int adopt(struct socket_policy *policy, int fd, const struct address *peer,
-		 enum site_plugin plugin)
+		 enum site_plugin plugin, bool has_seat)
 {
 	struct wire *wire;
 	int r = wire_new(fd, peer, &wire);
@@ -147,6 +147,9 @@ static int adopt(struct socket_policy *policy, int fd, const struct address *pee
 	if (r < 0) {
 		close(fd);
 		return r;
+	}
+	if (!has_seat) {
+		wire_set_silent(wire);
 	}
 	r = waiting_enter(&policy->room, wire, plugin, SOCKET_POLICY_TIMEOUT_S);
 	if (r < 0) {
@@ -157,9 +160,14 @@ static int adopt(struct socket_policy *policy, int fd, const struct address *pee
 }
 
 void socket_policy_adopt(struct socket_policy *policy, int fd, const struct address *peer,
-			 enum site_plugin plugin)
+			 enum site_plugin plugin, bool has_seat)
 {
-	if (adopt(policy, fd, peer, plugin) < 0) {
+	int r = adopt(policy, fd, peer, plugin, has_seat);
+
+	if (r < 0) {
+		connection_log_lost(policy->env, peer, r);
+	}
+	if (r < 0 && has_seat) {
 		worker_leave_connection(policy->env, peer);
 	}
 }

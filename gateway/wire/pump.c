@@ -126,7 +126,7 @@ static int inner_new(struct wire *outer, int fd, struct wire **ret_inner)
 		close(fd);
 		return r;
 	}
-	inner->is_silent = true;
+	wire_set_silent(inner);
 	r = wire_join(inner, outer->hub);
 	if (r < 0) {
 		wire_close(inner);

@@ -31,6 +31,16 @@ bool wire_is_secure(const struct wire *wire)
 	return wire->is_secure;
 }
 
+void wire_set_silent(struct wire *wire)
+{
+	wire->is_silent = true;
+}
+
+bool wire_is_silent(const struct wire *wire)
+{
+	return wire->is_silent;
+}
+
 void wire_set_secure(struct wire *wire)
 {
 	wire->is_secure = true;

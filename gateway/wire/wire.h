@@ -213,6 +213,12 @@ bool wire_is_secure(const struct wire *wire);
 /* TLS has ended before the wire: at a proxy. */
 void wire_set_secure(struct wire *wire);
 
+/* @wire is one end of a pair of sockets whose other end is pumped in this process (wire_into_fd()):
+ * the client's connection is counted already, so `closed` is not called for this one. It stays so
+ * when the wire moves to another thread. */
+void wire_set_silent(struct wire *wire);
+bool wire_is_silent(const struct wire *wire);
+
 /* How long the connection may be idle, for whoever uses it; 0: not set. */
 unsigned wire_idle(const struct wire *wire);
 void wire_set_idle(struct wire *wire, unsigned seconds);
