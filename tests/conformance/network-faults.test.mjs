@@ -25,8 +25,9 @@ const CONNECT_TIMEOUT_S = 5;
 const OPEN_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S;
 const INACTIVITY_S = 5;
 const PING_S = 2;
-// Both of them, where lost packets are repeated for a while.
-const PATIENCE_S = 30;
+const SHORT = { open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: PING_S };
+// Where none of them is waited for: lost packets are repeated after ever longer pauses.
+const LONG = { open_timeout: 60, connect_timeout: 30, inactivity: 30, ping_interval: 30 };
 const CUT_MS = 2000;
 // Of an IPv4 packet; a TLS handshake and the stanzas called long here need more, all else needs less.
 const HOLE_BYTES = 600;
@@ -97,19 +98,19 @@ function defineTests() {
 		removeFolder(folder);
 	});
 
-	async function startGateway(resolver, admin, { ping, inactivity }) {
+	async function startGateway(resolver, admin, keys) {
 		const port = await freePort('0.0.0.0');
 		const started = await Doab.start({ listen: [`0.0.0.0:${port}`], workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info',
 			resolvers: [`${resolver}:${dns.port}`], sessions_per_address: 1000, connections_per_address: 10000,
-			open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity, ping_interval: ping, domains });
+			...SHORT, ...keys, domains });
 		started.port = port;
 		return started;
 	}
 
 	// Starts a gateway for the test, and checks that the fault leaves nothing behind in it. @far: the link over which it asks its resolver.
-	const testFault = (name, body, { far, ping = PING_S, inactivity = INACTIVITY_S, ...options } = {}) => test(name, { ...TIMEOUT, ...options }, async (t) => {
+	const testFault = (name, body, { far, keys, ...options } = {}) => test(name, { ...TIMEOUT, ...options }, async (t) => {
 		const admin = await freePort();
-		const doab = await startGateway(far ? links[far].far : '127.0.0.1', admin, { ping, inactivity });
+		const doab = await startGateway(far ? links[far].far : '127.0.0.1', admin, keys);
 		try {
 			await leavingNothing({ pid: doab.child.pid, admin, port: doab.port }, (opened) => body(doab, opened, t));
 			assert.ok(doab.events.every(({ level }) => level !== 'error'), doab.log.slice(-2000));
@@ -124,6 +125,14 @@ function defineTests() {
 		client.close();
 		assertTerminated(answer, 'remote-connection-failed');
 		return answer;
+	}
+
+	async function isServed(doab, domain) {
+		const client = new BoshClient(doab.port);
+		const { element } = await client.create(domain, { wait: 30 });
+		await client.terminate();
+		client.close();
+		return element.attributes.type === undefined;
 	}
 
 	const openBoth = (doab, opened, name, more) => Promise.all(TRANSPORTS.map((transport) =>
@@ -158,7 +167,7 @@ function defineTests() {
 			}
 		}
 		await finishAll(clients);
-	}, { ping: PATIENCE_S, inactivity: PATIENCE_S });
+	}, { keys: LONG });
 
 	testFault('a network that falls apart as sessions are created, and heals: they are created', async (doab, opened) => {
 		await links.creation.set(CUT);
@@ -169,7 +178,7 @@ function defineTests() {
 		clients.forEach((client) => client.say(3));
 		await assertAllComplete(clients);
 		await finishAll(clients);
-	});
+	}, { keys: LONG });
 
 	testFault('a server behind a dead network: both transports are told in time, and served after it heals', async (doab, opened) => {
 		await links.dead.set(CUT);
@@ -189,7 +198,7 @@ function defineTests() {
 		await (await servers.handshake.connection()).element('starttls');
 		await until(async () => {
 			const { up, down } = await links.handshake.set(CUT);
-			return up.cut + down.cut > 0;
+			return up.cut > 0 || down.cut > 0;
 		}, 20000, 'packets that are lost');
 		await sleep(CUT_MS);
 		await links.handshake.heal();
@@ -197,7 +206,7 @@ function defineTests() {
 		clients.forEach((client) => client.say(3));
 		await assertAllComplete(clients);
 		await finishAll(clients);
-	});
+	}, { keys: LONG });
 
 	testFault('a TLS handshake whose long packets vanish: told in time', async (doab, opened) => {
 		await links.never.set(HOLE);
@@ -228,11 +237,14 @@ function defineTests() {
 		const answer = await assertRefused(doab, 'd2.named.test');
 		assert.match(answer.element.text, /DNS|name/i);
 		await links.dns.heal();
-		clients.push(...await openNamed(2), ...await openNamed(3));
+		clients.push(...await openNamed(3));
+		// The failure is remembered for some seconds where the last question was over before the network healed.
+		await until(() => isServed(doab, 'd2.named.test'), 20000, 'the domain that could not be looked up');
+		clients.push(...await openNamed(2));
 		clients.forEach((client) => client.say(2));
 		await assertAllComplete(clients);
 		await finishAll(clients);
-	}, { far: 'dns' });
+	}, { far: 'dns', keys: { ...LONG, open_timeout: OPEN_TIMEOUT_S, workers: 1 } }); // each worker remembers for itself
 
 	testFault('long stanzas that vanish while short ones pass: all of them come when the hole is filled', async (doab, opened) => {
 		const clients = await openBoth(doab, opened, 'long');
