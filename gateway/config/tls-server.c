@@ -16,6 +16,13 @@
 static const char *const groups[] = {"X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384",
 				     "P-256:P-384"};
 
+/* Whether @error says that memory was missing: to OpenSSL, or to a call that it made. */
+static bool lacks_memory(unsigned long error)
+{
+	return ERR_SYSTEM_ERROR(error) ? ERR_GET_REASON(error) == ENOMEM
+				       : ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+}
+
 /* Empties OpenSSL's error queue. Returns whether it says that memory was missing: that need not be
  * the last word, which may be about what could not be made without it. */
 static bool errors_lack_memory(void)
@@ -24,21 +31,22 @@ static bool errors_lack_memory(void)
 	unsigned long error;
 
 	while ((error = ERR_get_error())) {
-		lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+		lacks = lacks || lacks_memory(error);
 	}
 	return lacks;
 }
 
 /* Writes what went wrong with @value of the key @key, in OpenSSL's words. Returns -EINVAL, or
- * -ENOMEM if nothing is wrong with it. */
+ * -ENOMEM if memory was missing. */
 static int refuse(char why[static TLS_SERVER_WHY_MAX], const char *key, const char *what,
 		  const char *value)
 {
-	unsigned long error = ERR_peek_last_error();
-	const char *reason = ERR_reason_error_string(error);
+	/* A call that failed comes first, and what that means to OpenSSL behind it. */
+	unsigned long first = ERR_peek_error();
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
-	if (error && ERR_SYSTEM_ERROR(error)) {
-		reason = strerror(ERR_GET_REASON(error));
+	if (first && ERR_SYSTEM_ERROR(first)) {
+		reason = strerror(ERR_GET_REASON(first));
 	}
 	snprintf(why, TLS_SERVER_WHY_MAX, "%s: expected %s, got '%s'%s%s%s", key, what, value,
 		 reason ? " (" : "", reason ? reason : "", reason ? ")" : "");

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
 
 #include "tests/unit/gateway/config/listener-case.h"
 #include "tests/unit/gateway/upstream/tls-case.h"
@@ -238,6 +240,51 @@ static int try_section(const struct config_listener_tls *tls, char why[static TL
 	return r;
 }
 
+/* What fopen(3) says of a file, where it is not to open it. */
+static int fopen_error;
+static const char *fopen_refused = "";
+
+/* In the place of the C library's, which OpenSSL calls. */
+FILE *fopen64(const char *path, const char *mode)
+{
+	if (strcmp(path, fopen_refused) == 0) {
+		errno = fopen_error;
+		return NULL;
+	}
+	return REAL(fopen64)(path, mode);
+}
+
+/* The same for memory that a file needs to be opened; other reasons are named. */
+static void test_without_file(void **state)
+{
+	struct config_listener_tls tls = whole_section();
+	char why[TLS_SERVER_WHY_MAX];
+
+	(void)state;
+	tls.certificate = strdup(in_folder("cert.pem"));
+	tls.key = strdup(in_folder("key.pem"));
+	tls.client_ca = strdup(in_folder("both.pem"));
+	const char *const files[] = {tls.certificate, tls.key, tls.client_ca};
+
+	assert_int_equal(try_section(&tls, why), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+		fopen_refused = files[i];
+		fopen_error = ENOMEM;
+		int r = try_section(&tls, why);
+
+		fopen_error = EMFILE;
+		int others = try_section(&tls, why);
+
+		fopen_refused = "";
+		if (r != -ENOMEM || others != -EINVAL || !strstr(why, strerror(EMFILE))) {
+			fail_msg("%s: %d, %d, %s", files[i], r, others, why);
+		}
+	}
+	free(tls.certificate);
+	free(tls.key);
+	free(tls.client_ca);
+}
+
 /* It is not said of a file or a list that it is wrong. */
 static void test_without_memory(void **state)
 {
@@ -289,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_context),
 		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_without_file),
 		cmocka_unit_test(test_groups),
 	};
 
