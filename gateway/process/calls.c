@@ -13,8 +13,8 @@
 #include <sys/time.h>
 
 enum {
-	/* A thousand times what the filter takes. On a busy machine even that takes many seconds,
-	 * which the operator waits for in vain. */
+	/* A thousand times what the filter takes. Where it never ends, the operator waits that long
+	 * for a start that fails, and many times longer on a busy machine. */
 	LOAD_CPU_S = 1,
 };
 
