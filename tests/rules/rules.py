@@ -26,7 +26,7 @@ IMPATIENT = re.compile(r"\{ timeout: [0-9A-Z]")
 # One that is made longer twice: these functions are patient themselves.
 PATIENT_TWICE = re.compile(r"\b(until|within|untilEnd|nextFrame|logged|end)\(.*\bpatiently\(")
 # What the security policy names as a proof: a test's file, and titles or cases that are in it.
-PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|work|long)/[^`]+)`((?: "[^"]+")*)')
+PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|work|long)/[^`]+)`((?:\s+"[^"]+")*)')
 # uthash with its own hash, for which anybody can compute keys that collide: common/hash.h has another.
 OWN_HASH = re.compile(r"\bHASH_(ADD|FIND|REPLACE)(_STR|_INT|_PTR|_KEYPTR)?\(")
 # Their keys are sids, which the gateway draws.
@@ -244,8 +244,11 @@ def check_hashes(tree):
 def check_proofs(root):
     """Each test that the security policy names is there."""
     with open(os.path.join(root, ".github/SECURITY.md"), encoding="utf-8") as file:
-        proofs = PROOF.findall(file.read())
+        policy = file.read()
+    proofs = PROOF.findall(policy)
     troubles = [] if proofs else ["no proof is named"]
+    troubles += [f"no test is named before {title}" for title in re.findall(r'"[^"]+"', PROOF.sub("", policy))
+                 if re.match('"(test|check)_', title)]
     for test, titles in proofs:
         paths = [os.path.join(root, "tests", test + end) for end in (".test.mjs", ".c", ".py")]
         found = [path for path in paths if os.path.exists(path)]
