@@ -251,9 +251,11 @@ begin_faults() {
 }
 
 test_latency() {
+	export DOAB_QUIET=1
 	for build in build-test build-asan build-ubsan; do
 		node_tests_of "$ROOT/tests/conformance/latency.test.mjs" "$ROOT/$build/gateway/doab" 1 $limit_sanitized 0 0 build-soak
 	done
+	unset DOAB_QUIET
 }
 
 say 'Packages'
