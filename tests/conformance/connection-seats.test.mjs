@@ -108,6 +108,9 @@ test('a policy request over TLS takes no seat away, and leaves none', TIMEOUT, a
 async function openAnswered(port, client) {
 	const connection = await HttpConnection.open(port, '127.0.0.1', client).catch(() => undefined);
 	const answer = await connection?.request('GET', '/', { ms: 5000 }).catch(() => undefined);
+	if (!answer) {
+		connection?.close();
+	}
 	return answer && connection;
 }
 

@@ -185,7 +185,7 @@ test('200 sessions behind one address notice nothing at the default limits', TIM
 
 // What one client address may hold by default, and what the process needs besides.
 const MOST = 32 * MB + 16 * MB;
-// Who has to go holds something until the end.
+// A session that has to go holds memory until it has ended.
 const settledMb = (stage) => untilStill(() => Math.round(residentBytes(stage) / MB), 'the memory');
 
 for (const [what, open] of [['WebSocket', openSocket], ['BOSH', openBosh]]) {

@@ -26,7 +26,7 @@ const OPEN_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S;
 const INACTIVITY_S = 5;
 const PING_S = 2;
 const SHORT = { open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: PING_S };
-// Where none of them is waited for: lost packets are repeated after ever longer pauses.
+// For tests that wait for none of these: lost packets are repeated after ever longer pauses.
 const LONG = { open_timeout: 60, connect_timeout: 30, inactivity: 30, ping_interval: 30 };
 const CUT_MS = 2000;
 // Of an IPv4 packet; a TLS handshake and the stanzas called long here need more, all else needs less.

@@ -212,6 +212,7 @@ for (const workers of [1, 2]) {
 		const creation = await begin(stage.port, held.bodyText({ rid: 7, to: 'plain.test', ver: '1.11', wait: 5, hold: 1 }));
 		await stage.doab.hasRequest(held);
 		await until(async () => await (await readMetrics(admin))('doab_connections') === 1 + late.length + 2, 15000, 'all connections');
+		await sleep(300); // for what they have sent
 		stage.doab.child.kill('SIGTERM');
 		assertTold(await answer, 200);
 		const answers = [...late, unknown].map((finish) => finish());

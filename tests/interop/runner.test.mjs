@@ -22,7 +22,7 @@ after(() => removeFolder(folder));
 function runFile(name, text, ...options) {
 	const file = path.join(folder, `${name}.test.mjs`);
 	writeFileSync(file, `import { test } from 'node:test';\nimport { spawn } from 'node:child_process';\nimport { tellWhenFailed } from '${UTIL}';\n${text}`);
-	return run(process.execPath, [RUNNER, '--jobs', '1', ...options, file], { patience: 40000 });
+	return run(process.execPath, [RUNNER, '--jobs', '1', ...options, file], { patience: 40000, env: { ...process.env, DOAB_HOOKS_MS: '1000' } });
 }
 
 test('a program that outlives a file and holds its output fails that file, and does not hold up the run', TIMEOUT, async () => {

@@ -27,8 +27,9 @@ export class BlackHole {
 	fill() {
 		const socket = net.connect(this.port, '127.0.0.1').on('error', () => {});
 		this.sockets.push(socket);
-		return new Promise((resolve) => {
-			// Where this process had no time meanwhile, it has to hear first of what there is to hear.
+		return new Promise((resolve, reject) => {
+			socket.once('error', reject);
+			// If this process did not run meanwhile, what has happened comes first.
 			const timer = setTimeout(() => setImmediate(() => resolve(!socket.connecting)), PATIENCE_MS);
 			socket.once('connect', () => {
 				clearTimeout(timer);

@@ -110,9 +110,17 @@ export class UpgradeSweep {
 		return { isUpgraded, told };
 	}
 
+	describeServer(pid) {
+		try {
+			return `${pid} (generation ${generationOf(pid)})`;
+		} catch {
+			return `${pid} (gone)`;
+		}
+	}
+
 	// The message of @error, with the servers that there are and what was logged last.
 	withServers({ message: text }) {
-		const servers = this.doab.serverPids.map((pid) => `${pid} (generation ${generationOf(pid)})`);
+		const servers = this.doab.serverPids.map((pid) => this.describeServer(pid));
 		return `${text}. There are ${servers.join(', ')}:\n${this.doab.lines.slice(-LINES_TOLD).join('\n')}`;
 	}
 

@@ -37,8 +37,8 @@ const effectNumber = (name) => EFFECTS[name] ?? os.constants.errno[name];
 
 const text = (bytes) => bytes.subarray(0, bytes.indexOf(0)).toString();
 
-// What all have in common. It is made once in a process: nothing else goes on in it meanwhile, and to wait for the compiler takes
-// seconds on a busy machine, after which the sessions of other sweeps would be over.
+// Made once in a process, before any session: it waits for the compiler, on a busy machine for seconds, and nothing else goes on
+// meanwhile. The sessions of other sweeps would time out.
 let tools;
 
 function makeTools() {

@@ -187,7 +187,7 @@ finish() {
 		echo 'Failed, and passed when repeated alone:'
 		cut -c -300 "$repeats" | sed 's/^/  /'
 	fi
-	# The end is what is read first, and all of it that some places keep.
+	# Last: the end is what is read first, and some places keep only that.
 	if [ -s "$failures" ]; then
 		echo 'Failed:'
 		cut -c -300 "$failures" | sed 's/^/  /'
