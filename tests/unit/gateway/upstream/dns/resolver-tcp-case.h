@@ -111,6 +111,15 @@ ssize_t read(int fd, void *bytes, size_t n)
 	return syscall(SYS_read, fd, bytes, n);
 }
 
+/* What read(3) becomes with _FORTIFY_SOURCE where the compiler does not know the size: clang with
+ * Debian 13's headers. */
+ssize_t __read_chk(int fd, void *bytes, size_t n, size_t size);
+ssize_t __read_chk(int fd, void *bytes, size_t n, size_t size)
+{
+	(void)size;
+	return read(fd, bytes, n);
+}
+
 ssize_t writev(int fd, const struct iovec *parts, int n_parts)
 {
 	return is_interrupted(&interrupted.n_sent) ? -1 : syscall(SYS_writev, fd, parts, n_parts);
