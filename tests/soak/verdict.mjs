@@ -19,13 +19,13 @@ const YOUNG_S = 1200;
 const YOUNG_FACTOR = 2;
 // AddressSanitizer keeps what was freed, so an upgrade is a step; but it finds each lost block itself.
 const SUPERVISOR_GROWTH = readFileSync(BINARY).includes('__asan_init') ? MB : MB / 4;
-// A machine that does much else is late as well; what a loop must never be is deaf for seconds.
-// Of the seconds 99 % have at most this lag.
-const LONG = { lagP99S: patiently(0.25), excusedPart: 0.1, healthyPart: 0.995 };
-// A short run goes on beside other tests, and has so few seconds that one that is late decides.
-const SHORT = { lagP99S: patiently(2.5), excusedPart: 0.5, healthyPart: 0.9 };
+// A machine that does much else is late as well; what a loop must never be is deaf for seconds. Of the seconds 99 % have at most this lag.
+const QUIET = { lagP99S: patiently(0.25), excusedPart: 0.1, healthyPart: 0.995 };
+// Among other tests: they take the cores, and in a short run one late second decides.
+const BUSY = { lagP99S: patiently(2.5), excusedPart: 0.5, healthyPart: 0.9 };
+// DOAB_QUIET=1 says that nothing else runs: tests/soak/run.sh sets it.
+const { lagP99S, excusedPart, healthyPart } = process.env.DOAB_QUIET === '1' ? QUIET : BUSY;
 const STALL_SHADOW_MS = 10000;
-const boundsOf = (seconds) => (seconds < JUDGED_LEAST_S ? SHORT : LONG);
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -112,14 +112,13 @@ function judgeAdmin({ adminErrors, stalls }) {
 }
 
 // Sessions that saw this process stand still are not judged; if they are many, nothing was.
-function judgeStalls({ stalls, stats, seconds }) {
-	return stats.excused > boundsOf(seconds).excusedPart * stats.sessions
+function judgeStalls({ stalls, stats }) {
+	return stats.excused > excusedPart * stats.sessions
 		? [`the machine was too busy: ${stats.excused} of ${stats.sessions} sessions saw the clients stand still, ` +
 			`up to ${Math.max(...stalls.map(({ ms }) => ms))} ms`] : [];
 }
 
-function judgeLag({ samples, seconds }) {
-	const { lagP99S, healthyPart } = boundsOf(seconds);
+function judgeLag({ samples }) {
 	const all = lags(samples).map(({ most }) => most).filter((most) => most !== undefined).sort((a, b) => a - b);
 	const p99 = all[Math.ceil(0.99 * all.length) - 1];
 	const nHealthy = samples.filter(({ health }) => health === 200).length;
