@@ -38,7 +38,7 @@ export class LoopMeter {
 		writeSync(this.file, Buffer.alloc(SIZE), 0, SIZE, 0);
 	}
 
-	// The number of iterations, the milliseconds of the longest one, and of those that follow it.
+	// The number of iterations, the milliseconds of the longest one, and of those that follow it. What takes longer than 200 ms counts as that.
 	read() {
 		const bytes = Buffer.alloc(SIZE);
 		readSync(this.file, bytes, 0, SIZE, 0);
