@@ -26,9 +26,9 @@ bool socket_policy_is_asked(const struct config *config, int fd, enum site_plugi
 /* Returns 0 or a negative errno. */
 _must_check_ int socket_policy_new(struct worker_env *env, struct socket_policy **ret_policy);
 
-/* Takes the connection @fd of @peer, from which nothing has been read, also on failure; that is
- * logged. Calls worker_leave_connection() when it is closed, if it @has_seat in the census: one end
- * of a pump has none (wire_set_silent()). */
+/* Takes the connection @fd of @peer, from which nothing has been read. A failure is logged, and
+ * closes @fd. Calls worker_leave_connection() when the connection is closed, if it @has_seat in the
+ * census: one end of a pump has none (wire_set_silent()). */
 void socket_policy_adopt(struct socket_policy *policy, int fd, const struct address *peer,
 			 enum site_plugin plugin, bool has_seat);
 

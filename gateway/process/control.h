@@ -85,7 +85,7 @@ static inline uint64_t control_bit(unsigned generation)
 
 enum control_result {
 	CONTROL_RECEIVED,
-	CONTROL_EMPTY,  /* nothing has come */
+	CONTROL_EMPTY,  /* there is no message yet */
 	CONTROL_CLOSED, /* the other process is gone */
 };
 

@@ -69,7 +69,7 @@ function defineTests() {
 		for (const name of ['lossy', 'never', 'hole', 'long']) {
 			await addServer(name, 'starttls', certificate);
 		}
-		// Nobody gets further than to ask for TLS before the network falls apart.
+		// The network falls apart as soon as the first stream has asked for TLS, so no handshake begins.
 		let cutting;
 		const cut = () => (cutting ??= links.handshake.set(CUT));
 		await addServer('handshake', SCENARIOS.starttls.map((step) => (step.starttls ? { ...step, before: cut } : step)), certificate);

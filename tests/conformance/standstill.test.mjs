@@ -102,7 +102,7 @@ async function assertOpenedOnce(t, moment, beyondMs) {
 	}
 }
 
-// Not all at the same time, for that second's sake.
+// Eight at a time: with all at once, the work of that second would take longer.
 describe('a gateway that stands still', { concurrency: 8 }, () => {
 	for (const [name, moment] of Object.entries(MOMENTS)) {
 		test(`while the server answers ${name}: the session is opened, with this server`, TIMEOUT, (t) => assertOpenedOnce(t, moment, LONG_MS));

@@ -21,7 +21,7 @@ static void begin_flight(void)
 	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
 }
 
-/* A part of the server's flight counts when the rest does not come in time, and until it comes. */
+/* A part of the server's flight counts as held memory if the rest is late, until that has come. */
 static void test_held_in_handshake(void **state)
 {
 	uint64_t start = uv_now(&one.loop);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A server that goes silent, or reads nothing: when the kernel gives it up. A socket filter makes
- * it silent: it drops all that arrives, so nothing is acknowledged. */
+/* A server that goes silent, or reads nothing: when the kernel gives it up. To make it silent, a
+ * socket filter drops all packets that arrive, so that nothing is acknowledged. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -33,7 +33,7 @@ static void assert_time(int64_t ms)
 			ms + SLACK_MS);
 }
 
-/* What transport_tunnel(), which takes the place of the program's, returns and does. */
+/* What the test's transport_tunnel() returns and does. It replaces the program's. */
 static struct {
 	enum tunnel_result result;
 	bool asks;
@@ -251,7 +251,7 @@ static void test_broken_handshake(void **state)
 	assert_failed(FAILURE_CONNECTION_LOST, "broken before");
 }
 
-/* A part of the server's flight counts as held once the flight has begun and takes long. */
+/* A part of the server's flight counts as held memory if the rest is late. */
 static void test_begun_and_slow(void **state)
 {
 	struct transport *transport = one.transport;
